@@ -28,9 +28,13 @@
  *  tgt_queue_exit() drops the controller.
  *
  * Locks, outermost first
+ *  port->lock        (mutex) a port's attributes, listening and not. Held
+ *                    across listen() and unlisten(), so nothing that a
+ *                    connection's end waits for may take it.
+ *  ns->lock          (mutex) a namespace's attributes, enabling and disabling.
  *  tgt_config_sem    (rwsem) the configfs graph: links between ports, subsystems
- *                    and hosts. Connect and discovery read it.
- *  subsys->lock      (mutex) ctrls, namespaces' enable state, attributes.
+ *                    and hosts; the transports. Connect and discovery read it.
+ *  subsys->lock      (mutex) ctrls, the array of enabled namespaces, attributes.
  *  ctrl->lock        (mutex) the controller's queues and CC/CSTS.
  *  ctrl->aer_lock    (spinlock, irqs off) AERs, events, changed namespaces,
  *                    the error log.
@@ -40,6 +44,7 @@
 
 #include <linux/bio.h>
 #include <linux/bvec.h>
+#include <linux/completion.h>
 #include <linux/configfs.h>
 #include <linux/idr.h>
 #include <linux/kref.h>
@@ -48,6 +53,8 @@
 #include <linux/nvme.h>
 #include <linux/percpu-refcount.h>
 #include <linux/rwsem.h>
+#include <linux/spinlock.h>
+#include <linux/stddef.h>
 #include <linux/uuid.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -63,9 +70,12 @@ enum tgt_limits {
 	TGT_ERR_LOG		= 128,	/* ELPE + 1 */
 	TGT_MAX_CHANGED		= 1024,	/* entries of the changed namespace list */
 	TGT_INLINE_DEFAULT	= 16384,
-	TGT_MDTS_BYTES		= 1 << 20, /* default MDTS: 1 MiB with 4 KiB pages */
+	TGT_MDTS		= 8,	/* default MDTS: 1 MiB in pages of 4 KiB, log2 */
+	TGT_MDTS_MAX		= 11,
+	TGT_MDTS_BYTES		= 4096 << TGT_MDTS,
 	TGT_ANA_GROUPS		= 128,
 	TGT_KATO_MAX_MS		= 10 * 60 * 1000,
+	TGT_DISC_IDLE_MS	= 2 * 60 * 1000, /* discovery controller with KATO 0 */
 };
 
 struct tgt_req;
@@ -195,9 +205,10 @@ struct tgt_queue {
 	struct tgt_ctrl *ctrl;		/* NULL until Connect */
 	u16 qid;
 	u16 size;			/* entries; 0 until Connect */
-	u16 sqhd;			/* atomically advanced in tgt_req_done() */
+	u32 sqhd;			/* advanced by cmpxchg in tgt_req_done() */
 	bool sqhd_disabled;		/* SQ flow control is off */
 	bool stopped;			/* tgt_queue_stop() was called */
+	bool connect_seen;		/* a Connect is running or has succeeded */
 	u64 commands;			/* begun, for debugfs; receive context only */
 };
 
@@ -241,25 +252,33 @@ struct tgt_port {
 	struct config_group subsys_group;
 	struct config_group referrals_group;
 	struct config_group ana_groups_group;
+	struct config_group ana_group1;	/* ana_groups/1 */
+	struct mutex lock;
 	struct list_head subsystems;	/* struct tgt_port_link, under tgt_config_sem */
 	struct list_head referrals;	/* under tgt_config_sem */
 	struct list_head entry;		/* all ports, under tgt_config_sem */
 	struct tgt_transport *transport; /* while it listens */
 	void *priv;			/* the transport's */
-	u16 portid;
-	bool enabled;
-	u8 adrfam;
-	u8 trtype;
-	u8 treq;
-	u8 tsas;
-	char traddr[NVMF_TRADDR_SIZE];
-	char trsvcid[NVMF_TRSVCID_SIZE];
+	bool enabled;			/* it listens; under lock */
+	/* port->addr, a struct tgt_addr, or the fields by themselves */
+	struct_group_tagged(tgt_addr, addr,
+		u16 portid;
+		u8 adrfam;		/* NVMF_ADDR_FAMILY_* */
+		u8 trtype;		/* NVMF_TRTYPE_*, 0: not set yet */
+		u8 treq;		/* NVMF_TREQ_* */
+		u8 tsas;		/* NVMF_TCP_SECTYPE_* */
+		char traddr[NVMF_TRADDR_SIZE];
+		char trsvcid[NVMF_TRSVCID_SIZE];
+	);
 	int inline_data_size;		/* -1: the transport's default */
 	int max_queue_size;
-	int mdts;			/* -1: default */
+	int mdts;			/* as Identify's MDTS; -1, 0: the core's own */
 	u8 ana_state[TGT_ANA_GROUPS + 1]; /* NVME_ANA_*, by group id */
 	u64 ana_chgcnt;
 };
+
+/* What Identify Controller reports as MDTS on @port, 1..TGT_MDTS_MAX. */
+u8 tgt_port_mdts(const struct tgt_port *port);
 
 struct tgt_subsys {
 	struct config_group group;	/* subsystems/NQN */
@@ -270,7 +289,7 @@ struct tgt_subsys {
 	struct list_head ctrls;		/* under lock */
 	struct xarray namespaces;	/* enabled ones by NSID; RCU readers */
 	unsigned int nr_namespaces;	/* enabled; under lock */
-	u32 max_nsid;
+	u32 max_nsid;			/* NN: highest NSID that there may be */
 	struct list_head hosts;		/* struct tgt_host_link, under tgt_config_sem */
 	struct ida cntlids;
 	u16 cntlid_min;
@@ -281,26 +300,33 @@ struct tgt_subsys {
 	bool allow_any_host;
 	bool discovered;		/* model is fixed once a controller saw it */
 	bool pi;
-	char nqn[NVMF_NQN_SIZE];
+	char nqn[NVMF_NQN_SIZE + 1];
 	char serial[21];
 	char model[41];
 	char firmware[9];
 	u32 oui;
 	u16 vid;
 	u16 ssvid;
+	struct dentry *debugfs;		/* under lock */
 };
 
 /**
  * struct tgt_ns - one namespace
  * @ref: requests in flight, while enabled
+ * @close_work: started by the end of @ref: closes the backing device. While
+ *	@closing it holds a reference on the directory and the module, so that a
+ *	device that does not answer delays nothing else.
  */
 struct tgt_ns {
 	struct config_group group;	/* namespaces/N */
-	struct tgt_subsys *subsys;
+	struct tgt_subsys *subsys;	/* holds a reference */
+	struct mutex lock;
 	struct percpu_ref ref;
 	struct completion drained;
+	struct work_struct close_work;
 	u32 nsid;
-	bool enabled;			/* under subsys->lock */
+	bool enabled;			/* under lock and subsys->lock */
+	bool closing;
 	bool readonly;
 	bool buffered_io;
 	bool rotational;
@@ -330,12 +356,17 @@ struct tgt_ctrl {
 	u32 kato;			/* ms; 0: none */
 	struct delayed_work ka_work;
 	bool ka_seen;			/* a command since the last tick (TBKAS) */
-	struct work_struct fatal_work;	/* closes all queues */
+	struct work_struct fatal_work;	/* closes all queues; holds a reference */
+	unsigned long fatal;		/* bit 0: fatal_work was started */
+	bool dead;			/* under lock, aer_lock: no admin queue any more */
+	u8 kind;			/* TGT_C_IO or TGT_C_DISC, fixed */
+	u32 max_len;			/* MDTS in bytes, fixed */
 	u64 cap;
 	u32 cc;				/* under lock */
 	u32 csts;
 	uuid_t hostid;
-	char hostnqn[NVMF_NQN_SIZE];
+	char hostnqn[NVMF_NQN_SIZE + 1];
+	struct dentry *debugfs;
 
 	spinlock_t aer_lock;
 	struct list_head aers;		/* parked AER requests */
@@ -349,6 +380,12 @@ struct tgt_ctrl {
 	u64 err_count;
 };
 
+/* A discovery controller? */
+static inline bool tgt_ctrl_is_disc(const struct tgt_ctrl *ctrl)
+{
+	return ctrl->kind == TGT_C_DISC;
+}
+
 extern struct rw_semaphore tgt_config_sem;
 extern struct workqueue_struct *tgt_wq;		/* WQ_MEM_RECLAIM, command execution */
 extern struct tgt_subsys *tgt_disc_subsys;
@@ -359,9 +396,15 @@ extern u64 tgt_disc_genctr;
 /* ctrl.c: controllers, queues, keep alive, properties */
 void tgt_ctrl_fatal(struct tgt_ctrl *ctrl);	/* sets CFS, closes; any context */
 void tgt_ctrl_put(struct tgt_ctrl *ctrl);
-u16 tgt_ctrl_alloc(struct tgt_queue *q, struct tgt_subsys *subsys,
-		   const char *hostnqn, const uuid_t *hostid, u32 kato, u16 sqsize,
-		   struct tgt_ctrl **ctrlp);
+u16 tgt_ctrl_create(struct tgt_queue *q, struct tgt_subsys *subsys,
+		    const char *hostnqn, const uuid_t *hostid, u32 kato,
+		    u16 sqsize);
+u16 tgt_ctrl_add_queue(struct tgt_queue *q, struct tgt_ctrl *ctrl, u16 qid,
+		       u16 sqsize);
+struct tgt_ctrl *tgt_ctrl_find(struct tgt_subsys *subsys, u16 cntlid); /* + ref */
+u64 tgt_ctrl_cap(const struct tgt_ctrl *ctrl);
+void tgt_ctrl_write_cc(struct tgt_ctrl *ctrl, u32 cc);	/* may sleep */
+/* Process context; a new KATO takes effect at once. */
 void tgt_ctrl_set_kato(struct tgt_ctrl *ctrl, u32 ms);
 /* Closes those controllers of @subsys for which @match says so; holds no lock
  * on return; may sleep.
@@ -403,12 +446,23 @@ enum tgt_event {
 	TGT_EVENTS,
 };
 void tgt_event(struct tgt_ctrl *ctrl, enum tgt_event ev);	/* any context */
-void tgt_event_log_read(struct tgt_ctrl *ctrl, u8 lid);	/* unmasks */
+/* The same for each controller of @subsys on @port, NULL: any. subsys->lock held. */
+void tgt_subsys_event(struct tgt_subsys *subsys, const struct tgt_port *port,
+		      enum tgt_event ev);
+/*
+ * Unmasks the events that log page @lid answers. Call it (unless the command
+ * says Retain Asynchronous Event) before the page's contents are gathered, so
+ * that a change after it is a new event.
+ */
+void tgt_event_log_read(struct tgt_ctrl *ctrl, u8 lid);
 void tgt_aer_park(struct tgt_req *req);		/* AER's run() */
 void tgt_aer_abort_all(struct tgt_ctrl *ctrl);
 bool tgt_aer_abort(struct tgt_ctrl *ctrl, u16 cid);
 void tgt_ns_changed(struct tgt_subsys *subsys, u32 nsid); /* subsys->lock held */
 void tgt_err_log_add(struct tgt_req *req, u16 status);	/* any context */
+
+/* req.c: the command sets' index, built once */
+int tgt_req_init(void);
 
 /* debugfs.c */
 void tgt_debugfs_init(void);
