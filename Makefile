@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# NVMe over TCP for Linux, as external modules. "make help" lists the targets.
+
+PACKAGE := nvme-tcp
+VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+
+# Which kernel: an unpacked one (KERNEL=6.12, see scripts/kernel), an installed
+# one (KVER=), any build tree (KDIR=), or else the running one.
+ifneq ($(KERNEL),)
+KROOT := $(shell scripts/kernel get $(KERNEL))
+KVER := $(shell scripts/kernel ver $(KERNEL))
+KDIR := $(KROOT)/lib/modules/$(KVER)/build
+ifeq ($(KROOT),)
+$(error no kernel $(KERNEL), see above)
+endif
+endif
+KVER ?= $(shell uname -r)
+KDIR ?= /lib/modules/$(KVER)/build
+
+MODULES := common/nvme-tcp-pdu.ko host/nvme-tcp.ko target/nvmet.ko target/nvmet-tcp.ko
+
+# A subdirectory of updates/, which depmod prefers to the distribution's own.
+INSTALL_MOD_DIR ?= updates/$(PACKAGE)
+# Debug information is twenty times the size of the rest.
+INSTALL_MOD_STRIP ?= 1
+DKMS ?= dkms
+
+# The release as the build tree itself names it; KDIR= need not match KVER.
+release = $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null || echo $(KVER))
+
+kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR) \
+	$(if $(wildcard $(KDIR)/vmlinux),,CONFIG_DEBUG_INFO_BTF_MODULES=)
+
+.PHONY: all modules clean help install uninstall modules_install \
+	dkms-install dkms-remove deps check unit fuzz demo bench lint kdir
+
+all: modules
+
+kdir:
+	@test -e $(KDIR)/Makefile || { \
+		echo "No build tree for the kernel at $(KDIR)." >&2; \
+		echo "Install its headers (Debian: linux-headers-$(KVER))," >&2; \
+		echo "or name another kernel: make KVER=, KDIR= or KERNEL=6.1|6.12." >&2; \
+		exit 1; }
+
+modules: kdir
+	+@$(kbuild) --no-print-directory modules
+
+modules_install: kdir
+	+@$(kbuild) --no-print-directory modules_install \
+		INSTALL_MOD_DIR=$(INSTALL_MOD_DIR) INSTALL_MOD_STRIP=$(INSTALL_MOD_STRIP) \
+		DEPMOD=true
+	@scripts/install depmod $(release)
+
+install:
+	@scripts/install may-install $(release)
+	+@$(MAKE) --no-print-directory modules_install
+	@scripts/install installed $(release) $(INSTALL_MOD_DIR)
+
+uninstall:
+	@scripts/install uninstall $(release) $(INSTALL_MOD_DIR)
+
+dkms-install:
+	@DKMS="$(DKMS)" scripts/install dkms-add $(VERSION) $(KVER)
+
+dkms-remove:
+	@DKMS="$(DKMS)" scripts/install dkms-remove $(VERSION)
+
+# By name, so that it works without a kernel at hand.
+clean:
+	@find common host target include/compat \( -name '*.o' -o -name '*.ko' \
+		-o -name '*.mod' -o -name '*.mod.c' -o -name '*.i' -o -name '*.a' \
+		-o -name '.*.cmd' -o -name '.*.d' -o -name modules.order \) -delete
+	@rm -rf include/generated .build .Module.symvers.cmd .modules.order.cmd \
+		.*.cmd Module.symvers modules.order modules.livepatch .tmp_versions
+	@for d in unit fuzz; do \
+		if [ -e tools/testing/$$d/Makefile ]; then \
+			$(MAKE) -s -C tools/testing/$$d clean; fi; done
+
+deps:
+	@scripts/deps
+
+check:
+	+@tools/testing/check
+
+unit:
+	+@$(MAKE) --no-print-directory -C tools/testing/unit check
+
+fuzz:
+	+@$(MAKE) --no-print-directory -C tools/testing/fuzz check
+
+demo:
+	@scripts/demo
+
+bench:
+	@tools/testing/bench/run
+
+lint:
+	@scripts/lint
+
+help:
+	@echo 'NVMe over TCP for Linux, $(VERSION)'
+	@echo
+	@echo '  make                 build for the running kernel:'
+	@for m in $(MODULES); do echo "                         $$m"; done
+	@echo '  make KVER=6.1.0-56-amd64     for another installed kernel'
+	@echo '  make KDIR=/path/to/build     for any kernel build tree'
+	@echo '  make KERNEL=6.1|6.12         for a Debian kernel, fetched into the cache'
+	@echo '                       W=1 and C=1 as in the kernel: warnings, sparse'
+	@echo '  make install         install below /lib/modules/VER/$(INSTALL_MOD_DIR)'
+	@echo '  make modules_install the same without looking at what is loaded;'
+	@echo '                       INSTALL_MOD_PATH=DIR installs below DIR'
+	@echo '  make uninstall       remove what these installed'
+	@echo '  make dkms-install    hand the sources to DKMS, build and install'
+	@echo '  make dkms-remove     the reverse'
+	@echo '  make deps            install what building and testing needs (Debian)'
+	@echo '  make check           all tests that need no special hardware'
+	@echo '  make unit            the protocol engine, in userspace'
+	@echo '  make fuzz            the protocol engine, hostile input'
+	@echo '  make lint            style, sparse, documentation'
+	@echo '  make demo            both ends in a virtual machine'
+	@echo '  make bench           measure against the stock modules'
+	@echo '  make clean'
+	@echo
+	@echo 'Into a kernel source tree: scripts/into-tree TREE'
