@@ -18,6 +18,7 @@
 #define NVME_TCP_PDU_H
 
 #ifdef __KERNEL__
+#include <linux/compiler.h>
 #include <linux/types.h>
 #include <linux/crc32c.h>
 #else
@@ -44,13 +45,19 @@ enum nvme_tcp_phase {
  * to it, as on the wire (dwords - 1).
  */
 struct nvme_tcp_params {
-	bool hdgst;
+	bool hdgst;		/* host: asks for it; controller: grants it if asked */
 	bool ddgst;
 	u8 pda;
-	u32 maxr2t;		/* host: R2Ts per command it takes, 1.. */
+	u32 maxr2t;		/* host: R2Ts per command it takes, 1..NVME_TCP_MAXR2T_MAX */
 	u32 maxh2cdata;		/* controller: bytes per H2CData it takes */
 	u32 incapsule;		/* controller: bytes of in-capsule data it takes */
 };
+
+/*
+ * R2Ts per command in flight, at most: a controller uses fewer than an eager
+ * host would take, which it may.
+ */
+enum { NVME_TCP_MAXR2T_MAX = 255 };
 
 enum nvme_tcp_ev {
 	NVME_TCP_EV_MORE,	/* all of the input is used up */
@@ -113,8 +120,12 @@ struct nvme_tcp_conn {
 	bool ddgst;
 	u8 tx_pda;		/* alignment of data we send, dwords - 1 */
 	u8 rx_pda;		/* alignment we demanded */
-	u32 maxr2t;		/* outstanding R2Ts per command, 1.. */
+	u32 maxr2t;		/* outstanding R2Ts per command, 1..NVME_TCP_MAXR2T_MAX */
 	u32 maxh2cdata;		/* bytes per H2CData */
+	u8 tx_pdo_cmd;		/* where data starts in a capsule that we send, */
+	u8 tx_pdo_data;		/* ... in a data PDU, */
+	u8 rx_pdo_cmd;		/* ... and, most likely, in those that we get */
+	u8 rx_pdo_data;
 
 	u8 role;
 	u8 phase;
@@ -138,6 +149,18 @@ struct nvme_tcp_conn {
  * What the engine knows of one command's data. It lives in the consumer's
  * request; the consumer finds it by CCCID or TTAG and hands it in. Zeroed and
  * started with nvme_tcp_xfer_start().
+ *
+ * Concurrency: each field has one writer. The receiver and the sender of one
+ * command may run at the same time without a lock between them.
+ *
+ *		host, C2H	host, H2C	controller, H2C
+ *  granted	-		receiver	sender of R2Ts
+ *  r2ts_granted -		receiver	sender of R2Ts
+ *  r2ts_served	-		sender		receiver
+ *  done	receiver	sender		receiver
+ *  last, success receiver	-		-
+ *
+ * (Controller, C2H: all of it is the sender's.)
  */
 enum nvme_tcp_dir {
 	NVME_TCP_NODATA,
@@ -148,9 +171,12 @@ enum nvme_tcp_dir {
 struct nvme_tcp_xfer {
 	u32 len;		/* bytes the command moves */
 	u32 granted;		/* H2C: bytes covered by R2Ts so far, in order */
-	u32 done;		/* bytes moved so far */
+	u32 done;		/* bytes moved so far: built by a sender, or judged
+				 * by a receiver (all there at that PDU's EV_DONE)
+				 */
 	u8 dir;
-	u8 r2ts;		/* R2Ts granted and not yet satisfied */
+	u8 r2ts_granted;	/* counters modulo 256; see nvme_tcp_xfer_r2ts() */
+	u8 r2ts_served;
 	bool last;		/* C2HData with LAST_PDU seen */
 	bool success;		/* ... and SUCCESS: no CapsuleResp follows */
 };
@@ -161,6 +187,12 @@ struct nvme_tcp_r2t {
 	u32 len;		/* R2TL */
 	u32 done;		/* bytes of it sent (host) or received (controller) */
 };
+
+/* R2Ts granted and not yet satisfied */
+static inline u8 nvme_tcp_xfer_r2ts(const struct nvme_tcp_xfer *x)
+{
+	return READ_ONCE(x->r2ts_granted) - READ_ONCE(x->r2ts_served);
+}
 
 /* --- connection ---------------------------------------------------------- */
 
