@@ -33,6 +33,7 @@ int nvme_tcp_rx_refuse(struct nvme_tcp_conn *c, u16 fes, u32 fei,
 	WRITE_ONCE(c->phase, NVME_TCP_PHASE_DEAD);
 	return -EPROTO;
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_rx_refuse);
 
 static bool rx_bad(struct nvme_tcp_conn *c, u16 fes, u32 fei, const char *what)
 {
@@ -69,6 +70,7 @@ void nvme_tcp_conn_init(struct nvme_tcp_conn *c, enum nvme_tcp_role role,
 	c->maxr2t = l->maxr2t;
 	c->maxh2cdata = l->maxh2cdata;
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_conn_init);
 
 /**
  * nvme_tcp_conn_live - Fabrics Connect has succeeded
@@ -86,6 +88,7 @@ void nvme_tcp_conn_live(struct nvme_tcp_conn *c)
 	if (READ_ONCE(c->phase) == NVME_TCP_PHASE_CONNECT)
 		WRITE_ONCE(c->phase, NVME_TCP_PHASE_LIVE);
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_conn_live);
 
 /**
  * nvme_tcp_conn_dead - accept nothing more
@@ -97,6 +100,7 @@ void nvme_tcp_conn_dead(struct nvme_tcp_conn *c)
 {
 	WRITE_ONCE(c->phase, NVME_TCP_PHASE_DEAD);
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_conn_dead);
 
 /* --- step one: the common header ----------------------------------------- */
 
@@ -162,12 +166,13 @@ static bool rx_judge_common(struct nvme_tcp_conn *c, const u8 *h)
 	u8 flags = h[NVME_TCP_CH_FLAGS];
 	u32 plen = pdu_get32(h + NVME_TCP_CH_PLEN);
 	const struct pdu_rule *rule;
-	u8 must, may;
+	u8 cell, must, may;
 	u32 base;
 
-	if (type >= NVME_TCP_TYPES || pdu_phases[c->role][phase][type] == PDU_TYPE)
+	cell = type < NVME_TCP_TYPES ? pdu_phases[c->role][type][phase] : PDU_TYPE;
+	if (cell == PDU_TYPE)
 		return rx_bad(c, NVME_TCP_FES_HDR, NVME_TCP_CH_TYPE, "PDU-Type");
-	if (pdu_phases[c->role][phase][type] == PDU_SEQ)
+	if (cell == PDU_SEQ)
 		return rx_bad(c, NVME_TCP_FES_SEQ, 0, "PDU out of sequence");
 
 	rule = &pdu_rules[type];
@@ -520,6 +525,7 @@ enum nvme_tcp_ev nvme_tcp_rx_feed(struct nvme_tcp_conn *c, const u8 *buf,
 	c->state = PDU_RX_IDLE;
 	return NVME_TCP_EV_DONE;
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_rx_feed);
 
 /**
  * nvme_tcp_rx_take - the consumer has moved payload
@@ -536,6 +542,7 @@ void nvme_tcp_rx_take(struct nvme_tcp_conn *c, u32 n, u32 crc)
 	if (!c->data_left)
 		rx_payload(c);
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_rx_take);
 
 /* --- the host's verdicts ------------------------------------------------- */
 
@@ -580,6 +587,7 @@ int nvme_tcp_host_c2h_data(struct nvme_tcp_conn *c, struct nvme_tcp_xfer *x)
 	x->success = p->flags & NVME_TCP_F_SUCCESS;
 	return 0;
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_host_c2h_data);
 
 /**
  * nvme_tcp_host_r2t - may the controller ask for this?
@@ -619,6 +627,7 @@ int nvme_tcp_host_r2t(struct nvme_tcp_conn *c, struct nvme_tcp_xfer *x,
 	};
 	return 0;
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_host_r2t);
 
 /**
  * nvme_tcp_host_rsp - how does this CapsuleResp complete its command?
@@ -642,6 +651,7 @@ int nvme_tcp_host_rsp(struct nvme_tcp_conn *c, struct nvme_tcp_xfer *x)
 		return 0;
 	return READ_ONCE(x->done) != x->len;
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_host_rsp);
 
 /* --- the controller's verdict -------------------------------------------- */
 
@@ -686,3 +696,4 @@ int nvme_tcp_ctrl_h2c_data(struct nvme_tcp_conn *c, struct nvme_tcp_xfer *x,
 	*r2t_done = last;
 	return 0;
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_ctrl_h2c_data);

@@ -35,61 +35,45 @@ const struct pdu_rule pdu_rules[NVME_TCP_TYPES] = {
 };
 
 /*
- * What may arrive when, [receiver][phase][type].
+ * What may arrive when, [receiver][type][phase].
  *
- * no	wrong way: a type that this role sends itself, or that nobody sends.
- *	The PDU-Type is what is wrong with it: Invalid PDU Header Field.
- * seq	right way, wrong time: PDU Sequence Error (3.6.2.4)
- * ok	judge on
- *
- * A host receives:
- *  IC		It has sent ICReq. The controller answers that with ICResp, or
- *		gives up with C2HTermReq. Nothing was asked for yet that could
- *		be answered with anything else.
- *  CONNECT	ICResp has come; a second one is out of sequence. Connect's
- *		data goes inside its capsule and Connect returns none, so
- *		its CapsuleResp is all there is to wait for.
- *  LIVE	All that a controller sends, ICResp excepted.
- *
- * A controller receives:
- *  IC		"The host sends ICReq and nothing else until ICResp"; even so it
- *		may want to be rid of the connection.
- *  CONNECT	ICReq has come; a second one is out of sequence. Capsules only:
- *		whether the first is a Connect is for the target's core to say,
- *		with a status. It grants no R2T before that, so H2CData answers
- *		nothing.
- *  LIVE	All that a host sends, ICReq excepted.
- *
- * DEAD is never looked up. Its row of zeroes is "no" all the same.
+ * NO	wrong way: a type that this role sends itself, or that nobody sends. The
+ *	PDU-Type is what is wrong with it: Invalid PDU Header Field. These are
+ *	the zeroes: the types, and the phase DEAD, that have no cell.
+ * SEQ	right way, wrong time: PDU Sequence Error (3.6.2.4)
+ * OK	judge on
  */
-#define no	PDU_TYPE
-#define seq	PDU_SEQ
-#define ok	PDU_OK
+#define SEQ	PDU_SEQ
+#define OK	PDU_OK
 
-const u8 pdu_phases[2][NVME_TCP_PHASES][NVME_TCP_TYPES] = {
+const u8 pdu_phases[2][NVME_TCP_TYPES][NVME_TCP_PHASES] = {
 	[NVME_TCP_HOST] = {
-		/*	  ICReq	ICResp	H2CTerm	C2HTerm	Cmd	Resp	H2CData	C2HData	08h	R2T */
-		[NVME_TCP_PHASE_IC] =
-			{ no,	ok,	no,	ok,	no,	seq,	no,	seq,	no,	seq },
-		[NVME_TCP_PHASE_CONNECT] =
-			{ no,	seq,	no,	ok,	no,	ok,	no,	seq,	no,	seq },
-		[NVME_TCP_PHASE_LIVE] =
-			{ no,	seq,	no,	ok,	no,	ok,	no,	ok,	no,	ok },
+		/*			IC   CONNECT LIVE */
+		/* Answers ICReq, of which there is one */
+		[NVME_TCP_ICRESP]   = { OK,  SEQ, SEQ },
+		/* The controller may give up at any time, on ICReq as well */
+		[NVME_TCP_C2H_TERM] = { OK,  OK,  OK },
+		/* Answers a capsule, and the first of these is Connect */
+		[NVME_TCP_RSP]	    = { SEQ, OK,  OK },
+		/* Connect's data goes in its capsule, and it returns none */
+		[NVME_TCP_C2H_DATA] = { SEQ, SEQ, OK },
+		[NVME_TCP_R2T]	    = { SEQ, SEQ, OK },
 	},
 	[NVME_TCP_CTRL] = {
-		/*	  ICReq	ICResp	H2CTerm	C2HTerm	Cmd	Resp	H2CData	C2HData	08h	R2T */
-		[NVME_TCP_PHASE_IC] =
-			{ ok,	no,	ok,	no,	seq,	no,	seq,	no,	no,	no },
-		[NVME_TCP_PHASE_CONNECT] =
-			{ seq,	no,	ok,	no,	ok,	no,	seq,	no,	no,	no },
-		[NVME_TCP_PHASE_LIVE] =
-			{ seq,	no,	ok,	no,	ok,	no,	ok,	no,	no,	no },
+		/*			IC   CONNECT LIVE */
+		/* "The host sends ICReq and nothing else until ICResp", once */
+		[NVME_TCP_ICREQ]    = { OK,  SEQ, SEQ },
+		/* The host may give up at any time */
+		[NVME_TCP_H2C_TERM] = { OK,  OK,  OK },
+		/* Is the first one a Connect? The core answers with a status. */
+		[NVME_TCP_CMD]	    = { SEQ, OK,  OK },
+		/* Answers an R2T, and none is granted before Connect is over */
+		[NVME_TCP_H2C_DATA] = { SEQ, SEQ, OK },
 	},
 };
 
-#undef no
-#undef seq
-#undef ok
+#undef SEQ
+#undef OK
 
 /**
  * nvme_tcp_type_name - name of a PDU type, for logs
@@ -104,6 +88,7 @@ const char *nvme_tcp_type_name(u8 type)
 		return "unknown PDU type";
 	return pdu_rules[type].name;
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_type_name);
 
 /**
  * nvme_tcp_fes_name - name of a Fatal Error Status, for logs
@@ -131,6 +116,7 @@ const char *nvme_tcp_fes_name(u16 fes, enum nvme_tcp_role receiver)
 		return "R2T Limit Exceeded";
 	return names[fes];
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_fes_name);
 
 /**
  * nvme_tcp_phase_name - name of a connection phase, for logs and debugfs
@@ -150,3 +136,4 @@ const char *nvme_tcp_phase_name(u8 phase)
 
 	return phase < NVME_TCP_PHASES ? names[phase] : "unknown phase";
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_phase_name);

@@ -21,6 +21,7 @@ void nvme_tcp_xfer_start(struct nvme_tcp_xfer *x, enum nvme_tcp_dir dir, u32 len
 {
 	*x = (struct nvme_tcp_xfer) { .dir = dir, .len = len };
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_xfer_start);
 
 /**
  * nvme_tcp_xfer_moved - data has moved without a verdict or an R2T
@@ -38,6 +39,7 @@ void nvme_tcp_xfer_moved(struct nvme_tcp_xfer *x, u32 n)
 	if (x->dir == NVME_TCP_H2C)
 		x->granted += n;
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_xfer_moved);
 
 /**
  * nvme_tcp_ctrl_next_r2t - the next R2T of a write
@@ -65,6 +67,7 @@ bool nvme_tcp_ctrl_next_r2t(const struct nvme_tcp_conn *c, struct nvme_tcp_xfer 
 	WRITE_ONCE(x->r2ts_granted, (u8)(x->r2ts_granted + 1));
 	return true;
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_ctrl_next_r2t);
 
 /**
  * nvme_tcp_host_next_h2c - the next H2CData of an R2T
@@ -93,6 +96,7 @@ u32 nvme_tcp_host_next_h2c(const struct nvme_tcp_conn *c, struct nvme_tcp_xfer *
 		WRITE_ONCE(x->r2ts_served, (u8)(x->r2ts_served + 1));
 	return n;
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_host_next_h2c);
 
 /* --- builders ------------------------------------------------------------ */
 
@@ -174,6 +178,7 @@ unsigned int nvme_tcp_build_icreq(const struct nvme_tcp_conn *c, u8 *buf)
 	return tx_ic(buf, NVME_TCP_ICREQ, c->local.pda, c->local.hdgst,
 		     c->local.ddgst, c->local.maxr2t - 1);
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_build_icreq);
 
 /**
  * nvme_tcp_build_icresp - the controller's answer
@@ -187,6 +192,7 @@ unsigned int nvme_tcp_build_icresp(const struct nvme_tcp_conn *c, u8 *buf)
 	return tx_ic(buf, NVME_TCP_ICRESP, c->rx_pda, c->hdgst, c->ddgst,
 		     c->maxh2cdata);
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_build_icresp);
 
 /**
  * nvme_tcp_build_cmd - CapsuleCmd
@@ -211,6 +217,7 @@ unsigned int nvme_tcp_build_cmd(const struct nvme_tcp_conn *c, u8 *buf,
 	sgl[15] = data_len ? NVME_TCP_SGL_INCAPSULE : NVME_TCP_SGL_TRANSPORT;
 	return tx_end(c, buf, NVME_TCP_CMD_SIZE);
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_build_cmd);
 
 /**
  * nvme_tcp_build_rsp - CapsuleResp
@@ -227,6 +234,7 @@ unsigned int nvme_tcp_build_rsp(const struct nvme_tcp_conn *c, u8 *buf,
 	memcpy(buf + NVME_TCP_RSP_CQE, cqe, NVME_TCP_CQE_SIZE);
 	return tx_end(c, buf, NVME_TCP_RSP_SIZE);
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_build_rsp);
 
 /* The four fields that H2CData, C2HData and R2T have in common */
 static void tx_data_fields(u8 *buf, u16 cccid, u16 ttag, u32 off, u32 len)
@@ -258,6 +266,7 @@ unsigned int nvme_tcp_build_h2c_data(const struct nvme_tcp_conn *c, u8 *buf,
 	tx_data_fields(buf, cccid, ttag, off, len);
 	return tx_end(c, buf, NVME_TCP_DATA_SIZE);
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_build_h2c_data);
 
 /**
  * nvme_tcp_build_c2h_data - C2HData
@@ -279,6 +288,7 @@ unsigned int nvme_tcp_build_c2h_data(const struct nvme_tcp_conn *c, u8 *buf,
 	tx_data_fields(buf, cccid, 0, off, len);
 	return tx_end(c, buf, NVME_TCP_DATA_SIZE);
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_build_c2h_data);
 
 /**
  * nvme_tcp_build_r2t - R2T
@@ -296,6 +306,7 @@ unsigned int nvme_tcp_build_r2t(const struct nvme_tcp_conn *c, u8 *buf, u16 ccci
 	tx_data_fields(buf, cccid, r->ttag, r->off, r->len);
 	return tx_end(c, buf, NVME_TCP_R2T_SIZE);
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_build_r2t);
 
 /**
  * nvme_tcp_build_term - the TermReq that c->err calls for
@@ -325,3 +336,4 @@ unsigned int nvme_tcp_build_term(const struct nvme_tcp_conn *c, u8 *buf)
 	memcpy(buf + NVME_TCP_TERM_SIZE, c->hdr, n);
 	return NVME_TCP_TERM_SIZE + n;
 }
+EXPORT_SYMBOL_GPL(nvme_tcp_build_term);

@@ -10,6 +10,8 @@
 #ifdef __KERNEL__
 #include <linux/compiler.h>
 #include <linux/errno.h>
+#include <linux/export.h>
+#include <linux/math.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
 #endif
@@ -47,8 +49,8 @@ struct pdu_rule {
 };
 
 extern const struct pdu_rule pdu_rules[NVME_TCP_TYPES];
-/* [role of the receiver][phase][type], enum pdu_cell */
-extern const u8 pdu_phases[2][NVME_TCP_PHASES][NVME_TCP_TYPES];
+/* [role of the receiver][type][phase], enum pdu_cell */
+extern const u8 pdu_phases[2][NVME_TCP_TYPES][NVME_TCP_PHASES];
 
 /* Where the receive half is in the byte stream: conn->state */
 enum pdu_rx_state {
