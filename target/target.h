@@ -46,6 +46,7 @@
 #include <linux/bvec.h>
 #include <linux/completion.h>
 #include <linux/configfs.h>
+#include <linux/fs.h>
 #include <linux/idr.h>
 #include <linux/kref.h>
 #include <linux/list.h>
@@ -155,7 +156,10 @@ struct tgt_req {
 	u64 error_slba;
 	atomic_t pending;	/* parts of a split command still out, plus one */
 	u16 split_status;	/* first failure of those parts */
-	struct bio inline_bio;
+	union {				/* the backend's */
+		struct bio inline_bio;
+		struct kiocb iocb;
+	};
 	struct bio_vec inline_bvec[TGT_REQ_BIO_VECS];
 	struct work_struct work;
 	struct list_head entry;	/* parked AERs */
@@ -252,11 +256,9 @@ struct tgt_port {
 	struct config_group subsys_group;
 	struct config_group referrals_group;
 	struct config_group ana_groups_group;
-	struct config_group ana_group1;	/* ana_groups/1 */
 	struct mutex lock;
 	struct list_head subsystems;	/* struct tgt_port_link, under tgt_config_sem */
 	struct list_head referrals;	/* under tgt_config_sem */
-	struct list_head entry;		/* all ports, under tgt_config_sem */
 	struct tgt_transport *transport; /* while it listens */
 	void *priv;			/* the transport's */
 	bool enabled;			/* it listens; under lock */
@@ -291,6 +293,7 @@ struct tgt_subsys {
 	unsigned int nr_namespaces;	/* enabled; under lock */
 	u32 max_nsid;			/* NN: highest NSID that there may be */
 	struct list_head hosts;		/* struct tgt_host_link, under tgt_config_sem */
+	struct list_head entry;		/* all directories, under tgt_config_sem */
 	struct ida cntlids;
 	u16 cntlid_min;
 	u16 cntlid_max;
@@ -327,7 +330,8 @@ struct tgt_ns {
 	u32 nsid;
 	bool enabled;			/* under lock and subsys->lock */
 	bool closing;
-	bool readonly;
+	bool readonly;			/* refuses writes */
+	bool ro_backing;		/* and cannot do otherwise */
 	bool buffered_io;
 	bool rotational;
 	u8 lba_shift;
@@ -338,6 +342,8 @@ struct tgt_ns {
 	u8 nguid[16];
 	struct file *bdev_file;		/* or compat's stand-in, see compat.h */
 	struct block_device *bdev;
+	struct file *file;		/* where it is a file's */
+	const struct tgt_backend *backend; /* while open; see backend.h */
 };
 
 /**
@@ -402,7 +408,6 @@ u16 tgt_ctrl_create(struct tgt_queue *q, struct tgt_subsys *subsys,
 u16 tgt_ctrl_add_queue(struct tgt_queue *q, struct tgt_ctrl *ctrl, u16 qid,
 		       u16 sqsize);
 struct tgt_ctrl *tgt_ctrl_find(struct tgt_subsys *subsys, u16 cntlid); /* + ref */
-u64 tgt_ctrl_cap(const struct tgt_ctrl *ctrl);
 void tgt_ctrl_write_cc(struct tgt_ctrl *ctrl, u32 cc);	/* may sleep */
 /* Process context; a new KATO takes effect at once. */
 void tgt_ctrl_set_kato(struct tgt_ctrl *ctrl, u32 ms);
@@ -469,5 +474,6 @@ void tgt_debugfs_init(void);
 void tgt_debugfs_exit(void);
 void tgt_debugfs_ctrl_add(struct tgt_ctrl *ctrl);
 void tgt_debugfs_ctrl_del(struct tgt_ctrl *ctrl);
+void tgt_debugfs_subsys_del(struct tgt_subsys *subsys);
 
 #endif

@@ -11,4 +11,7 @@
 
 #include "features.h"
 
+#include "compat-bdev.h"
+#include "compat-net.h"
+
 #endif
