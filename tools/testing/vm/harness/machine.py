@@ -94,7 +94,9 @@ class Machine:
         if accel == "kvm":
             args += ["-accel", "kvm", "-cpu", "host"]
         else:
-            args += ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", o.cpu or "max"]
+            # Counting instructions takes a single thread
+            thread = "single" if "-icount" in o.qemu else "multi"
+            args += ["-accel", f"tcg,thread={thread},tb-size=256", "-cpu", o.cpu or "max"]
         for tag, path, ro in (("root", o.root, True), ("mods", self.moddir, True),
                               ("tree", o.tree, True), ("share", self.share, False)):
             args += ["-fsdev", f"local,id={tag},path={path},security_model=none,"
