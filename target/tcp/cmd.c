@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Slots: their memory, their way from the wire to the core and back.
+ *
+ * Memory is taken in pieces of up to 1 << TT_CHUNK_ORDER pages, charged
+ * against one limit for the module. What a command may hold is bounded by its
+ * length, which the core has held against MDTS; how many there are, by the
+ * queue's size. A free slot keeps up to TT_SLOT_CACHE bytes, so that small
+ * commands allocate nothing in the steady state.
+ *
+ * Pages given to TCP by reference are never written again: they leave the slot
+ * with the batch (tx.c) and go back to the page allocator once the last of us
+ * and TCP has put them. Those of a write never left, and may be kept.
+ */
+#include <linux/blkdev.h>
+#include <linux/mm.h>
+#include <linux/percpu_counter.h>
+#include <linux/slab.h>
+
+#include "tcp.h"
+
+enum {
+	TT_MEM_BATCH	= 4 << 20,	/* slack of the count, per CPU */
+};
+
+unsigned long tt_mem_limit;
+static struct percpu_counter tt_mem;
+
+int tt_mem_init(void)
+{
+	if (!tt_mem_limit)
+		tt_mem_limit = (totalram_pages() / 4) << PAGE_SHIFT;
+	return percpu_counter_init(&tt_mem, 0, GFP_KERNEL);
+}
+
+void tt_mem_exit(void)
+{
+	WARN_ON_ONCE(percpu_counter_sum(&tt_mem));
+	percpu_counter_destroy(&tt_mem);
+}
+
+/* For debugfs: exact, slow. */
+s64 tt_mem_used(void)
+{
+	return percpu_counter_sum(&tt_mem);
+}
+
+/**
+ * tt_mem_uncharge - data memory was given back
+ * @bytes: how much
+ *
+ * Context: any.
+ */
+void tt_mem_uncharge(u32 bytes)
+{
+	percpu_counter_add_batch(&tt_mem, -(s64)bytes, TT_MEM_BATCH);
+}
+
+static bool tt_mem_charge(u32 bytes)
+{
+	if (percpu_counter_read_positive(&tt_mem) + bytes >
+	    READ_ONCE(tt_mem_limit))
+		return false;
+	percpu_counter_add_batch(&tt_mem, bytes, TT_MEM_BATCH);
+	return true;
+}
+
+/* --- a slot's memory ------------------------------------------------------ */
+
+/* Room for one more piece in slot->bvec */
+static bool tt_slot_grow(struct tt_slot *slot, u32 left, gfp_t gfp)
+{
+	unsigned int max;
+	struct bio_vec *bv;
+
+	if (slot->nr_have < slot->max_bvec)
+		return true;
+
+	/* Enough for the worst case, single pages, so this happens once. */
+	max = slot->nr_have + DIV_ROUND_UP(left, PAGE_SIZE);
+	bv = kmalloc_array(max, sizeof(*bv), gfp | __GFP_NOWARN);
+	if (!bv)
+		return false;
+	memcpy(bv, slot->bvec, slot->nr_have * sizeof(*bv));
+	if (slot->bvec != slot->small)
+		kfree(slot->bvec);
+	slot->bvec = bv;
+	slot->max_bvec = max;
+	return true;
+}
+
+/* A piece for the next @left bytes; the large ones must come easily. */
+static struct page *tt_piece(u32 left, gfp_t gfp)
+{
+	unsigned int order = 0;
+	struct page *page;
+
+	if (left > PAGE_SIZE)
+		order = min_t(unsigned int, ilog2(left >> PAGE_SHIFT), TT_CHUNK_ORDER);
+	if (order) {
+		page = alloc_pages(((gfp & ~__GFP_DIRECT_RECLAIM) | __GFP_COMP |
+				    __GFP_NOWARN | __GFP_NORETRY), order);
+		if (page)
+			return page;
+	}
+	return alloc_page(gfp | __GFP_NOWARN);
+}
+
+/**
+ * tt_slot_alloc - give a slot's request its data memory
+ * @slot: owned by the caller
+ * @len: bytes, at most TT_DATA_MAX
+ * @gfp: GFP_ATOMIC in softirq
+ *
+ * On failure the slot keeps what it got; another call goes on from there.
+ *
+ * Return: 0; -ENOMEM; -EDQUOT when the module's limit is reached.
+ */
+int tt_slot_alloc(struct tt_slot *slot, u32 len, gfp_t gfp)
+{
+	struct tgt_req *req = &slot->req;
+	u32 at = 0, n;
+	unsigned int i;
+
+	for (i = 0; at < len; i++, at += n) {
+		u32 left = len - at;
+
+		if (i == slot->nr_have) {
+			struct page *page;
+			u32 size;
+
+			if (!tt_slot_grow(slot, left, gfp))
+				return -ENOMEM;
+			page = tt_piece(left, gfp);
+			if (!page)
+				return -ENOMEM;
+			size = page_size(page);
+			if (!tt_mem_charge(size)) {
+				__free_pages(page, compound_order(page));
+				return -EDQUOT;
+			}
+			slot->bvec[i].bv_page = page;
+			slot->nr_have++;
+			slot->mem += size;
+		}
+		n = min_t(u32, left, page_size(slot->bvec[i].bv_page));
+		slot->bvec[i].bv_offset = 0;
+		slot->bvec[i].bv_len = n;
+	}
+
+	req->bvec = slot->bvec;
+	req->nr_bvec = i;
+	slot->cur = 0;
+	slot->cur_off = 0;
+	return 0;
+}
+
+/* Gives back the pages that the slot still has; any context. */
+void tt_slot_drop_pages(struct tt_slot *slot)
+{
+	unsigned int i;
+
+	for (i = 0; i < slot->nr_have; i++)
+		put_page(slot->bvec[i].bv_page);
+	if (slot->mem)
+		tt_mem_uncharge(slot->mem);
+	slot->nr_have = 0;
+	slot->mem = 0;
+}
+
+/* The end of the slot. */
+void tt_slot_free_mem(struct tt_slot *slot)
+{
+	tt_slot_drop_pages(slot);
+	if (slot->bvec != slot->small)
+		kfree(slot->bvec);
+	slot->bvec = slot->small;
+	slot->max_bvec = TT_SLOT_BVECS;
+}
+
+/* --- slots ---------------------------------------------------------------- */
+
+void tt_slot_init(struct tt_conn *conn, struct tt_slot *slot, u16 idx)
+{
+	slot->conn = conn;
+	slot->idx = idx;
+	slot->bvec = slot->small;
+	slot->max_bvec = TT_SLOT_BVECS;
+	slot->state = TT_FREE;
+	INIT_LIST_HEAD(&slot->starving);
+}
+
+/*
+ * A free slot, or NULL: the host has more commands out than the queue has
+ * entries. There is no third case: tt_slot_put() comes before the response.
+ *
+ * Context: rx.
+ */
+struct tt_slot *tt_slot_get(struct tt_conn *conn)
+{
+	struct llist_node *node = conn->free;
+
+	if (!node)
+		node = llist_del_all(&conn->freed);
+	if (!node)
+		return NULL;
+	conn->free = node->next;
+	return llist_entry(node, struct tt_slot, node);
+}
+
+/**
+ * tt_slot_put - the command is over
+ * @slot: owned by the worker
+ *
+ * To be called before the last byte of the response may reach the peer, which
+ * is then free to send another command.
+ *
+ * Context: worker.
+ */
+void tt_slot_put(struct tt_slot *slot)
+{
+	struct tt_conn *conn = slot->conn;
+
+	if (slot->mem > TT_SLOT_CACHE || slot->bvec != slot->small)
+		tt_slot_free_mem(slot);
+	tt_slot_state(slot, TT_FREE);
+	llist_add(&slot->node, &conn->freed);
+}
+
+/**
+ * tt_slot_ready - the worker's turn
+ * @slot: owned by the caller, who has no more business with it
+ *
+ * Context: rx.
+ */
+void tt_slot_ready(struct tt_slot *slot)
+{
+	struct tt_conn *conn = slot->conn;
+
+	tt_slot_state(slot, TT_READY);
+	if (llist_add(&slot->node, &conn->ready))
+		tt_conn_kick(conn);
+}
+
+/**
+ * tt_slot_fail - end a command that the core shall not execute
+ * @slot: owned by the caller; its request has begun
+ * @status: NVME_SC_*
+ *
+ * Context: any.
+ */
+void tt_slot_fail(struct tt_slot *slot, u16 status)
+{
+	tt_slot_state(slot, TT_CORE);
+	tgt_req_done(&slot->req, status);
+}
+
+/**
+ * tt_slot_want_r2t - R2Ts of this slot may be due
+ * @slot: in state R2T
+ *
+ * Context: rx, worker.
+ */
+void tt_slot_want_r2t(struct tt_slot *slot)
+{
+	struct tt_conn *conn = slot->conn;
+
+	if (!test_and_set_bit(0, &slot->r2t_queued) &&
+	    llist_add(&slot->r2t_node, &conn->r2tq))
+		tt_conn_kick(conn);
+}
+
+/**
+ * tt_transport_respond - the core is through with a request
+ * @req: its CQE is complete
+ *
+ * Context: any.
+ */
+void tt_transport_respond(struct tgt_req *req)
+{
+	struct tt_slot *slot = container_of(req, struct tt_slot, req);
+	struct tt_conn *conn = slot->conn;
+
+	tt_slot_state(slot, TT_DONE);
+	if (llist_add(&slot->node, &conn->done))
+		tt_conn_kick(conn);
+	/* The slot is the worker's now, and after this the connection may go. */
+	if (atomic_dec_and_test(&conn->inflight))
+		wake_up_all(&tt_idle);
+}
+
+/* --- execution ------------------------------------------------------------ */
+
+/* No memory, or no more allowed: later, or never. Returns true when waiting. */
+static bool tt_slot_starve(struct tt_slot *slot)
+{
+	struct tt_conn *conn = slot->conn;
+
+	if (list_empty(&slot->starving)) {
+		slot->starve_end = jiffies + msecs_to_jiffies(TT_STARVE_MS);
+		conn->stats.starved++;
+	} else if (time_after(jiffies, slot->starve_end)) {
+		list_del_init(&slot->starving);
+		tt_slot_drop_pages(slot);
+		tt_slot_fail(slot, NVME_SC_TRANSIENT_TR_ERR);
+		return false;
+	}
+	if (list_empty(&slot->starving))
+		list_add_tail(&slot->starving, &conn->starving);
+	queue_delayed_work(tt_end_wq, &conn->retry, msecs_to_jiffies(TT_RETRY_MS));
+	return true;
+}
+
+static void tt_slot_start(struct tt_slot *slot)
+{
+	struct tt_conn *conn = slot->conn;
+	struct tgt_req *req = &slot->req;
+
+	if (unlikely(conn->flags & (BIT(TT_CLOSING) | BIT(TT_TERM)))) {
+		list_del_init(&slot->starving);
+		tt_slot_fail(slot, NVME_SC_ABORT_QUEUE);
+		return;
+	}
+
+	if (req->len && !slot->have_data) {
+		if (tt_slot_alloc(slot, req->len, GFP_KERNEL)) {
+			tt_slot_starve(slot);
+			return;
+		}
+		if (req->dir == TGT_TO_TARGET) {
+			nvme_tcp_xfer_start(&slot->xfer, NVME_TCP_H2C, req->len);
+			slot->r2t_built = 0;
+			slot->r2t_done = 0;
+			list_del_init(&slot->starving);
+			tt_slot_state(slot, TT_R2T);
+			tt_slot_want_r2t(slot);
+			return;
+		}
+	}
+	list_del_init(&slot->starving);
+	tt_slot_state(slot, TT_CORE);
+	tgt_req_execute(req);
+}
+
+/**
+ * tt_run_ready - execute what has arrived
+ * @conn: connection
+ *
+ * Context: worker; may sleep.
+ * Return: whether there was anything.
+ */
+bool tt_run_ready(struct tt_conn *conn)
+{
+	struct llist_node *list;
+	struct tt_slot *slot, *next;
+	struct blk_plug plug;
+
+	if (llist_empty(&conn->ready) && list_empty(&conn->starving))
+		return false;
+
+	list = llist_reverse_order(llist_del_all(&conn->ready));
+	if (list)
+		conn->stats.batches++;
+
+	blk_start_plug(&plug);
+	list_for_each_entry_safe(slot, next, &conn->starving, starving)
+		tt_slot_start(slot);
+	llist_for_each_entry_safe(slot, next, list, node)
+		tt_slot_start(slot);
+	blk_finish_plug(&plug);
+	return list != NULL;
+}
+
+/**
+ * tt_abort_waiting - complete what the core has not been given
+ * @conn: closing; neither rx nor the worker runs
+ *
+ * Context: process.
+ */
+void tt_abort_waiting(struct tt_conn *conn)
+{
+	unsigned int i;
+
+	/* Their slots are in state READY and so found below. */
+	llist_del_all(&conn->ready);
+
+	for (i = 0; i < conn->nslots; i++) {
+		struct tt_slot *slot = &conn->slots[i];
+		u8 state = smp_load_acquire(&slot->state);
+
+		if (state == TT_RECV || state == TT_READY || state == TT_R2T)
+			tt_slot_fail(slot, NVME_SC_ABORT_QUEUE);
+	}
+}

@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The life of a connection. The order of its end is in tcp.h.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <net/tcp.h>
+
+#include "tcp.h"
+
+DEFINE_MUTEX(tt_conns_lock);
+LIST_HEAD(tt_conns);
+
+/**
+ * tt_conn_kick - have the worker look
+ * @conn: connection
+ *
+ * The worker need not be told of what it does itself, or of what happens in an
+ * interrupt on top of it: it looks once more before it leaves.
+ *
+ * Context: any.
+ */
+void tt_conn_kick(struct tt_conn *conn)
+{
+	if (READ_ONCE(conn->worker) != current)
+		queue_work_on(READ_ONCE(conn->cpu), tt_wq, &conn->work);
+}
+
+/**
+ * tt_conn_end - tear a connection down
+ * @conn: connection
+ *
+ * Context: any.
+ */
+void tt_conn_end(struct tt_conn *conn)
+{
+	if (!test_and_set_bit(TT_CLOSING, &conn->flags))
+		queue_work(tt_end_wq, &conn->end_work);
+}
+
+/**
+ * tt_conn_fatal - the engine, or rx, found an error that ends the connection
+ * @conn: connection; conn->eng.err says why
+ *
+ * What follows from the peer is discarded. It gets a TermReq if one is due, and
+ * TT_LINGER_MS to close its end.
+ *
+ * Context: rx.
+ */
+void tt_conn_fatal(struct tt_conn *conn)
+{
+	const struct nvme_tcp_err *err = &conn->eng.err;
+
+	if (test_and_set_bit(TT_TERM, &conn->flags))
+		return;
+	if (err->fes)
+		pr_warn_ratelimited("%pISpc: queue %u: %s: %s (FES %#x, FEI %#x)\n",
+				    &conn->peer, conn->q.qid, err->what,
+				    nvme_tcp_fes_name(err->fes, NVME_TCP_HOST),
+				    err->fes, err->fei);
+	mod_delayed_work(tt_end_wq, &conn->watch, msecs_to_jiffies(TT_LINGER_MS));
+	tt_conn_kick(conn);
+}
+
+/* --- the worker ----------------------------------------------------------- */
+
+static bool tt_conn_more(struct tt_conn *conn)
+{
+	if (test_bit(TT_RX_KICK, &conn->flags) || !llist_empty(&conn->ready))
+		return true;
+	/* A full socket says when it has room again. */
+	if (conn->tx.bytes || test_bit(TT_TERM, &conn->flags))
+		return false;
+	return !llist_empty(&conn->done) || !llist_empty(&conn->r2tq);
+}
+
+static void tt_conn_work(struct work_struct *work)
+{
+	struct tt_conn *conn = container_of(work, struct tt_conn, work);
+	unsigned int noio = memalloc_noio_save();
+	bool busy = true;
+	int i;
+
+	WRITE_ONCE(conn->worker, current);
+	conn->stats.runs++;
+	for (i = 0; i < TT_ROUNDS && busy; i++) {
+		if (unlikely(test_bit(TT_CLOSING, &conn->flags)))
+			break;
+		busy = tt_rx_work(conn);
+		busy |= tt_run_ready(conn);
+		busy |= tt_tx_work(conn);
+		/* Everything that came before the FIN has been looked at. */
+		if (unlikely(test_bit(TT_EOF, &conn->flags)) &&
+		    !test_bit(TT_RX_KICK, &conn->flags))
+			tt_conn_end(conn);
+	}
+	WRITE_ONCE(conn->worker, NULL);
+	/* Against the READ_ONCE() in tt_conn_kick() after a list was added to */
+	smp_mb();
+	memalloc_noio_restore(noio);
+
+	if (!test_bit(TT_CLOSING, &conn->flags) && (busy || tt_conn_more(conn)))
+		tt_conn_kick(conn);
+}
+
+/*
+ * The Connect has succeeded: one slot per entry of the queue. To be called
+ * before the host can know.
+ *
+ * Context: worker; may sleep.
+ */
+int tt_conn_go_live(struct tt_conn *conn)
+{
+	struct sock *sk = conn->sock->sk;
+	unsigned int n = conn->q.size, i;
+	struct tgt_port *port = conn->q.port;
+	struct tt_slot *slots = NULL;
+
+	if (n && n <= TT_SLOTS_MAX)
+		slots = kvcalloc(n, sizeof(*slots), GFP_KERNEL);
+	if (!slots) {
+		pr_err("%pISpc: queue %u: no memory for %u commands\n",
+		       &conn->peer, conn->q.qid, n);
+		tt_conn_end(conn);
+		return -ENOMEM;
+	}
+	for (i = 0; i < n; i++) {
+		tt_slot_init(conn, &slots[i], i);
+		slots[i].node.next = i + 1 < n ? &slots[i + 1].node : NULL;
+	}
+
+	lock_sock(sk);
+	/* conn->first is the Connect's; it will be put on freed for the last time. */
+	conn->slots = slots;
+	conn->nslots = n;
+	conn->free = &slots[0].node;
+	if (!conn->q.qid)
+		conn->eng.local.incapsule = NVME_TCP_ADMIN_INCAPSULE;
+	else
+		conn->eng.local.incapsule = port->inline_data_size < 0 ?
+			TGT_INLINE_DEFAULT : port->inline_data_size;
+	nvme_tcp_conn_live(&conn->eng);
+	if (!test_bit(TT_TERM, &conn->flags))
+		cancel_delayed_work(&conn->watch);
+	set_bit(TT_LIVE, &conn->flags);
+	release_sock(sk);
+	return 0;
+}
+
+/* --- timers --------------------------------------------------------------- */
+
+static void tt_conn_watch(struct work_struct *work)
+{
+	struct tt_conn *conn = container_of(to_delayed_work(work), struct tt_conn, watch);
+	bool term = test_bit(TT_TERM, &conn->flags);
+
+	if (!term && test_bit(TT_LIVE, &conn->flags))
+		return;
+	if (!term)
+		pr_warn_ratelimited("%pISpc: no %s in time, closing\n", &conn->peer,
+				    conn->eng.phase == NVME_TCP_PHASE_IC ?
+				    "ICReq" : "Connect");
+	tt_conn_end(conn);
+}
+
+static void tt_conn_retry(struct work_struct *work)
+{
+	struct tt_conn *conn = container_of(to_delayed_work(work), struct tt_conn, retry);
+
+	tt_conn_kick(conn);
+}
+
+/* --- socket callbacks ----------------------------------------------------- */
+
+static void tt_conn_data_ready(struct sock *sk)
+{
+	struct tt_conn *conn;
+
+	read_lock_bh(&sk->sk_callback_lock);
+	conn = sk->sk_user_data;
+	if (likely(conn)) {
+		int cpu = raw_smp_processor_id();
+
+		if (unlikely(READ_ONCE(conn->cpu) != cpu))
+			WRITE_ONCE(conn->cpu, cpu);
+		if (sock_owned_by_user_nocheck(sk)) {
+			set_bit(TT_RX_KICK, &conn->flags);
+			tt_conn_kick(conn);
+		} else {
+			tt_rx_softirq(conn);
+		}
+	}
+	read_unlock_bh(&sk->sk_callback_lock);
+}
+
+static void tt_conn_write_space(struct sock *sk)
+{
+	struct tt_conn *conn;
+
+	read_lock_bh(&sk->sk_callback_lock);
+	conn = sk->sk_user_data;
+	if (conn && sk_stream_is_writeable(sk)) {
+		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+		tt_conn_kick(conn);
+	}
+	read_unlock_bh(&sk->sk_callback_lock);
+}
+
+static bool tt_sk_ended(const struct sock *sk)
+{
+	return sk->sk_shutdown & RCV_SHUTDOWN || sk->sk_state == TCP_CLOSE;
+}
+
+static void tt_conn_state_change(struct sock *sk)
+{
+	struct tt_conn *conn;
+
+	read_lock_bh(&sk->sk_callback_lock);
+	conn = sk->sk_user_data;
+	if (conn && tt_sk_ended(sk)) {
+		set_bit(TT_RX_KICK, &conn->flags);
+		set_bit(TT_EOF, &conn->flags);
+		tt_conn_kick(conn);
+	}
+	read_unlock_bh(&sk->sk_callback_lock);
+}
+
+static void tt_conn_restore_callbacks(struct tt_conn *conn)
+{
+	struct sock *sk = conn->sock->sk;
+
+	write_lock_bh(&sk->sk_callback_lock);
+	sk->sk_data_ready = conn->old_data_ready;
+	sk->sk_write_space = conn->old_write_space;
+	sk->sk_state_change = conn->old_state_change;
+	sk->sk_user_data = NULL;
+	write_unlock_bh(&sk->sk_callback_lock);
+}
+
+/* --- the end -------------------------------------------------------------- */
+
+static void tt_conn_free(struct tt_conn *conn)
+{
+	unsigned int i;
+
+	tt_tx_free(conn);
+	tt_slot_free_mem(&conn->first);
+	if (conn->slots != &conn->first) {
+		for (i = 0; i < conn->nslots; i++)
+			tt_slot_free_mem(&conn->slots[i]);
+		kvfree(conn->slots);
+	}
+	sock_release(conn->sock);
+	kfree(conn);
+}
+
+static void tt_conn_end_work(struct work_struct *work)
+{
+	struct tt_conn *conn = container_of(work, struct tt_conn, end_work);
+	struct tt_port *tp = conn->tp;
+
+	tt_conn_restore_callbacks(conn);
+	kernel_sock_shutdown(conn->sock, SHUT_RDWR);
+	cancel_delayed_work_sync(&conn->watch);
+	cancel_delayed_work_sync(&conn->retry);
+	cancel_work_sync(&conn->work);
+
+	tgt_queue_stop(&conn->q);
+	tt_abort_waiting(conn);
+
+	if (!atomic_dec_and_test(&conn->inflight))
+		while (!wait_event_timeout(tt_idle, !atomic_read(&conn->inflight),
+					   30 * HZ))
+			pr_warn("%pISpc: queue %u: %d commands still in the core\n",
+				&conn->peer, conn->q.qid,
+				atomic_read(&conn->inflight));
+
+	cancel_work_sync(&conn->work);
+	tgt_queue_exit(&conn->q);
+
+	mutex_lock(&tt_conns_lock);
+	list_del(&conn->entry);
+	mutex_unlock(&tt_conns_lock);
+
+	tt_conn_free(conn);
+
+	tt_unadmit(tp);
+}
+
+/* --- the beginning -------------------------------------------------------- */
+
+#ifdef CONFIG_DEBUG_LOCK_ALLOC
+static struct lock_class_key tt_slock_key, tt_lock_key;
+
+/* Our sockets' locks are never taken from the VFS: no false cycles, please. */
+static void tt_sock_lockdep(struct sock *sk)
+{
+	if (sock_allow_reclassification(sk))
+		sock_lock_init_class_and_name(sk, "slock-nvmet-tcp", &tt_slock_key,
+					      "sk_lock-nvmet-tcp", &tt_lock_key);
+}
+#else
+static void tt_sock_lockdep(struct sock *sk)
+{
+}
+#endif
+
+static void tt_sock_setup(struct sock *sk)
+{
+	tt_sock_lockdep(sk);
+	/* What a half-open peer may cost where the host asked for no keep alive */
+	sock_set_keepalive(sk);
+	tcp_sock_set_keepidle(sk, 30);
+	tcp_sock_set_keepintvl(sk, 10);
+	tcp_sock_set_keepcnt(sk, 3);
+	tcp_sock_set_nodelay(sk);
+	if (tt_priority > 0)
+		sock_set_priority(sk, tt_priority);
+	/* The worker may be what reclaim waits for. */
+	sk->sk_allocation = GFP_NOIO;
+	sk->sk_use_task_frag = false;
+}
+
+/**
+ * tt_conn_open - a connection was accepted
+ * @tp: by this listener, whose count of connections includes it
+ * @sock: its socket, ours unless this fails
+ *
+ * Context: process.
+ * Return: 0 or -errno.
+ */
+int tt_conn_open(struct tt_port *tp, struct socket *sock)
+{
+	struct nvme_tcp_params params = {
+		.hdgst		= true,
+		.ddgst		= true,
+		.maxh2cdata	= tt_maxh2cdata,
+		.incapsule	= NVME_TCP_ADMIN_INCAPSULE,
+	};
+	struct sock *sk = sock->sk;
+	struct tt_conn *conn;
+	int ret;
+
+	conn = kzalloc(sizeof(*conn), GFP_KERNEL);
+	if (!conn)
+		return -ENOMEM;
+	ret = kernel_getpeername(sock, (struct sockaddr *)&conn->peer);
+	if (ret >= 0)
+		ret = kernel_getsockname(sock, (struct sockaddr *)&conn->local);
+	if (ret < 0) {
+		kfree(conn);
+		return ret;
+	}
+
+	conn->sock = sock;
+	conn->tp = tp;
+	conn->cpu = raw_smp_processor_id();
+	INIT_WORK(&conn->work, tt_conn_work);
+	INIT_WORK(&conn->end_work, tt_conn_end_work);
+	INIT_DELAYED_WORK(&conn->watch, tt_conn_watch);
+	INIT_DELAYED_WORK(&conn->retry, tt_conn_retry);
+	INIT_LIST_HEAD(&conn->starving);
+	init_llist_head(&conn->freed);
+	init_llist_head(&conn->ready);
+	init_llist_head(&conn->done);
+	init_llist_head(&conn->r2tq);
+	atomic_set(&conn->inflight, 1);
+
+	tt_slot_init(conn, &conn->first, 0);
+	conn->slots = &conn->first;
+	conn->nslots = 1;
+	conn->free = &conn->first.node;
+
+	nvme_tcp_conn_init(&conn->eng, NVME_TCP_CTRL, &params);
+	tgt_queue_init(&conn->q, tt_transport, tp->port);
+	tt_sock_setup(sk);
+
+	mutex_lock(&tt_conns_lock);
+	list_add_tail(&conn->entry, &tt_conns);
+	mutex_unlock(&tt_conns_lock);
+
+	if (tt_connect_timeout)
+		queue_delayed_work(tt_end_wq, &conn->watch,
+				   secs_to_jiffies(tt_connect_timeout));
+
+	write_lock_bh(&sk->sk_callback_lock);
+	/* An accepted socket has its listener's data_ready. */
+	conn->old_data_ready = tp->old_data_ready;
+	conn->old_write_space = sk->sk_write_space;
+	conn->old_state_change = sk->sk_state_change;
+	sk->sk_user_data = conn;
+	sk->sk_data_ready = tt_conn_data_ready;
+	sk->sk_write_space = tt_conn_write_space;
+	sk->sk_state_change = tt_conn_state_change;
+	/* What came before the callbacks did */
+	set_bit(TT_RX_KICK, &conn->flags);
+	if (tt_sk_ended(sk))
+		set_bit(TT_EOF, &conn->flags);
+	tt_conn_kick(conn);
+	write_unlock_bh(&sk->sk_callback_lock);
+	return 0;
+}
+
+/* --- what the core asks of us --------------------------------------------- */
+
+/* Context: any. */
+void tt_transport_close(struct tgt_queue *q)
+{
+	tt_conn_end(tt_conn_of(q));
+}
+
+void tt_transport_traddr(struct tgt_queue *q, char *buf, size_t size)
+{
+	snprintf(buf, size, "%pISc", &tt_conn_of(q)->local);
+}
+
+void tt_transport_host_traddr(struct tgt_queue *q, char *buf, size_t size)
+{
+	snprintf(buf, size, "%pISpc", &tt_conn_of(q)->peer);
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The target's TCP transport as a module.
+ */
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+
+#include "tcp.h"
+
+struct workqueue_struct *tt_wq;
+struct workqueue_struct *tt_end_wq;
+DECLARE_WAIT_QUEUE_HEAD(tt_idle);
+
+unsigned int tt_connect_timeout = 10;
+module_param_named(connect_timeout, tt_connect_timeout, uint, 0644);
+MODULE_PARM_DESC(connect_timeout,
+		 "seconds a new connection has to get through Connect, 0: for ever (default 10)");
+
+unsigned int tt_max_conns = 16384;
+module_param_named(max_connections, tt_max_conns, uint, 0644);
+MODULE_PARM_DESC(max_connections, "connections, i.e. queues, of all ports, 0: any (default 16384)");
+
+unsigned int tt_max_port_conns;
+module_param_named(max_port_connections, tt_max_port_conns, uint, 0644);
+MODULE_PARM_DESC(max_port_connections, "connections of one port, 0: any (default)");
+
+module_param_named(mem_limit, tt_mem_limit, ulong, 0644);
+MODULE_PARM_DESC(mem_limit,
+		 "bytes of data memory for all connections, 0: a quarter of the machine's (default)");
+
+unsigned int tt_maxh2cdata = 1 << 20;
+module_param_named(maxh2cdata, tt_maxh2cdata, uint, 0644);
+MODULE_PARM_DESC(maxh2cdata,
+		 "MAXH2CDATA of new connections: bytes per H2CData PDU (default 1 MiB)");
+
+unsigned int tt_r2t_size;
+module_param_named(r2t_size, tt_r2t_size, uint, 0644);
+MODULE_PARM_DESC(r2t_size, "bytes that one R2T asks for, 0: all of the command's (default)");
+
+unsigned int tt_softirq_budget = 64 << 10;
+module_param_named(softirq_budget, tt_softirq_budget, uint, 0644);
+MODULE_PARM_DESC(softirq_budget,
+		 "bytes received in softirq before the worker goes on, 0: none (default 64 KiB)");
+
+int tt_backlog = 128;
+module_param_named(backlog, tt_backlog, int, 0644);
+MODULE_PARM_DESC(backlog, "connections that may wait to be accepted, per port (default 128)");
+
+int tt_priority;
+module_param_named(so_priority, tt_priority, int, 0644);
+MODULE_PARM_DESC(so_priority, "SO_PRIORITY of the sockets, 0: the system's (default)");
+
+static struct tgt_transport tt_ops = {
+	.owner		= THIS_MODULE,
+	.trtype		= NVMF_TRTYPE_TCP,
+	.name		= "tcp",
+	.listen		= tt_listen,
+	.unlisten	= tt_unlisten,
+	.close		= tt_transport_close,
+	.respond	= tt_transport_respond,
+	.traddr		= tt_transport_traddr,
+	.host_traddr	= tt_transport_host_traddr,
+};
+
+const struct tgt_transport *tt_transport = &tt_ops;
+
+static int __init tt_init(void)
+{
+	int ret;
+
+	ret = tt_mem_init();
+	if (ret)
+		return ret;
+	ret = -ENOMEM;
+	tt_wq = alloc_workqueue("nvmet_tcp", WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU, 0);
+	if (!tt_wq)
+		goto mem;
+	/* Unbound: whoever ends a connection may wait for the device. */
+	tt_end_wq = alloc_workqueue("nvmet_tcp_end", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (!tt_end_wq)
+		goto wq;
+	tt_debugfs_init();
+	ret = tgt_register_transport(&tt_ops);
+	if (!ret)
+		return 0;
+
+	tt_debugfs_exit();
+	destroy_workqueue(tt_end_wq);
+wq:
+	destroy_workqueue(tt_wq);
+mem:
+	tt_mem_exit();
+	return ret;
+}
+
+/* No port listens any more: each held the module. */
+static void __exit tt_exit(void)
+{
+	tgt_unregister_transport(&tt_ops);
+	tt_debugfs_exit();
+	destroy_workqueue(tt_end_wq);
+	destroy_workqueue(tt_wq);
+	tt_mem_exit();
+}
+
+module_init(tt_init);
+module_exit(tt_exit);
+
+MODULE_DESCRIPTION("NVMe target, TCP transport");
+MODULE_LICENSE("GPL");
+MODULE_ALIAS("nvmet-transport-3");	/* NVMF_TRTYPE_TCP */

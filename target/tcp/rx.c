@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Receive: from skbs through the engine to slots.
+ *
+ * Everything here runs under the socket lock, in one of two ways:
+ *
+ *  softirq	from data_ready, called with the socket's spinlock held. Only
+ *		when nobody owns the socket; tcp_read_sock() is fine then.
+ *		An owner's backlog is processed with the socket still owned, so
+ *		data_ready from there leaves the bytes to the worker.
+ *  worker	with lock_sock().
+ *
+ * The actor never sleeps in either: skb fragments are mapped atomically. A
+ * slot that cannot have its memory at once stalls the receiver, and the worker
+ * sees to it between two reads.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/skbuff.h>
+#include <net/tcp.h>
+
+#include "tcp.h"
+
+/* NVMe status of a descriptor that the engine could not follow */
+static const u16 tt_capsule_status[] = {
+	[NVME_TCP_CAPSULE_INLINE]	= 0,
+	[NVME_TCP_CAPSULE_TRANSPORT]	= 0,
+	[NVME_TCP_CAPSULE_BAD_TYPE]	= NVME_SC_SGL_INVALID_TYPE | NVME_STATUS_DNR,
+	[NVME_TCP_CAPSULE_BAD_OFFSET]	= NVME_SC_SGL_INVALID_OFFSET | NVME_STATUS_DNR,
+	[NVME_TCP_CAPSULE_BAD_LENGTH]	= NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR,
+};
+
+/* May @slot's data come, and where to? Returns an NVMe status. */
+static u16 tt_rx_judge(struct tt_conn *conn, struct tt_slot *slot)
+{
+	const struct nvme_tcp_pdu *pdu = &conn->eng.pdu;
+	struct tgt_req *req = &slot->req;
+	u16 status;
+
+	status = tgt_req_begin(&conn->q, req);
+	if (status)
+		return status;
+	status = tt_capsule_status[pdu->capsule];
+	if (status || !req->len)
+		return status;
+
+	if (req->len > TT_DATA_MAX)
+		return NVME_SC_INVALID_FIELD | NVME_STATUS_DNR;
+	if (req->len > pdu->len)
+		return NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR;
+	if (pdu->capsule != NVME_TCP_CAPSULE_INLINE)
+		return 0;
+	/* A capsule carries data one way only, and all of it. */
+	if (req->dir != TGT_TO_TARGET)
+		return NVME_SC_SGL_INVALID_TYPE | NVME_STATUS_DNR;
+	if (req->len != pdu->data_len)
+		return NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR;
+	slot->inline_data = true;
+	return 0;
+}
+
+/* A CapsuleCmd's header is there. */
+static int tt_rx_cmd(struct tt_conn *conn)
+{
+	struct nvme_tcp_conn *eng = &conn->eng;
+	struct tt_rx *rx = &conn->rx;
+	struct tt_slot *slot = tt_slot_get(conn);
+
+	if (!slot)
+		return nvme_tcp_rx_refuse(eng, NVME_TCP_FES_SEQ, 0,
+					  "more commands than the queue has entries");
+
+	memcpy(&slot->req.sqe, eng->hdr + NVME_TCP_CMD_SQE, NVME_TCP_SQE_SIZE);
+	slot->req.queue = &conn->q;
+	slot->req.sgl_len = eng->pdu.len;
+	slot->req.bvec = NULL;
+	slot->req.nr_bvec = 0;
+	slot->cid = eng->pdu.cccid;
+	slot->inline_data = false;
+	slot->have_data = false;
+	slot->xfer.dir = NVME_TCP_NODATA;
+
+	atomic_inc(&conn->inflight);
+	slot->state = TT_RECV;
+	slot->status = tt_rx_judge(conn, slot);
+
+	rx->slot = slot;
+	rx->sink = !slot->inline_data || slot->status;
+	if (!rx->sink && tt_slot_alloc(slot, slot->req.len, GFP_ATOMIC)) {
+		rx->stalled = true;
+		conn->stats.rx_stalls++;
+	}
+	return 0;
+}
+
+/* An H2CData's header is there. The TTAG is judged by slot, state and R2T. */
+static int tt_rx_h2c_data(struct tt_conn *conn)
+{
+	struct nvme_tcp_conn *eng = &conn->eng;
+	struct tt_rx *rx = &conn->rx;
+	unsigned int idx = eng->pdu.ttag & (TT_SLOTS_MAX - 1);
+	struct nvme_tcp_xfer *x = NULL;
+	struct nvme_tcp_r2t *r = NULL;
+	struct tt_slot *slot = NULL;
+	int ret;
+
+	if (idx < conn->nslots)
+		slot = &conn->slots[idx];
+	if (slot && smp_load_acquire(&slot->state) == TT_R2T &&
+	    smp_load_acquire(&slot->r2t_built) != slot->r2t_done) {
+		/* A command's R2Ts are answered in their order. */
+		r = &slot->r2t[slot->r2t_done % TT_R2TS];
+		if (r->ttag == eng->pdu.ttag)
+			x = &slot->xfer;
+		else
+			r = NULL;
+	}
+
+	ret = nvme_tcp_ctrl_h2c_data(eng, x, r, x ? slot->cid : 0, &rx->r2t_done);
+	if (ret)
+		return ret;
+	rx->slot = slot;
+	rx->sink = false;
+	return 0;
+}
+
+static int tt_rx_term(struct tt_conn *conn)
+{
+	const struct nvme_tcp_pdu *pdu = &conn->eng.pdu;
+
+	pr_warn_ratelimited("%pISpc: the host ends queue %u: %s (FES %#x, FEI %#x)\n",
+			    &conn->peer, conn->q.qid,
+			    nvme_tcp_fes_name(pdu->fes, NVME_TCP_CTRL),
+			    pdu->fes, pdu->fei);
+	tt_conn_end(conn);
+	return 0;
+}
+
+static int tt_rx_header(struct tt_conn *conn)
+{
+	u8 type = conn->eng.pdu.type;
+
+	conn->stats.rx_pdus[type]++;
+	conn->rx.slot = NULL;
+	conn->rx.sink = true;
+
+	switch (type) {
+	case NVME_TCP_CMD:
+		return tt_rx_cmd(conn);
+	case NVME_TCP_H2C_DATA:
+		return tt_rx_h2c_data(conn);
+	case NVME_TCP_ICREQ:
+		set_bit(TT_ICRESP, &conn->flags);
+		tt_conn_kick(conn);
+		return 0;
+	case NVME_TCP_H2C_TERM:
+		return tt_rx_term(conn);
+	}
+	/* The engine's tables let nothing else pass. */
+	return nvme_tcp_rx_refuse(&conn->eng, NVME_TCP_FES_HDR, NVME_TCP_CH_TYPE,
+				  "PDU-Type");
+}
+
+/* A PDU is complete. */
+static void tt_rx_done(struct tt_conn *conn)
+{
+	struct tt_rx *rx = &conn->rx;
+	struct tt_slot *slot = rx->slot;
+
+	rx->slot = NULL;
+	if (!slot)
+		return;
+	if (unlikely(!conn->eng.ddgst_ok)) {
+		conn->stats.ddgst_errors++;
+		if (!slot->status)
+			slot->status = NVME_SC_TRANSIENT_TR_ERR;
+	}
+
+	if (conn->eng.pdu.type == NVME_TCP_H2C_DATA) {
+		if (!rx->r2t_done)
+			return;
+		smp_store_release(&slot->r2t_done, slot->r2t_done + 1);
+		if (slot->xfer.done < slot->xfer.len) {
+			tt_slot_want_r2t(slot);
+			return;
+		}
+		slot->have_data = true;
+	} else {
+		slot->have_data = slot->inline_data;
+	}
+
+	if (slot->status)
+		tt_slot_fail(slot, slot->status);
+	else
+		tt_slot_ready(slot);
+}
+
+/* Up to the end of a piece; the running CRC comes back. */
+static u32 tt_rx_copy(struct tt_slot *slot, const u8 *p, u32 n, u32 crc, bool digest)
+{
+	const struct bio_vec *bv;
+
+	while (n) {
+		u32 k;
+
+		bv = &slot->bvec[slot->cur];
+		k = min(n, bv->bv_len - slot->cur_off);
+		if (digest)
+			crc = crc32c(crc, p, k);
+		memcpy(page_address(bv->bv_page) + slot->cur_off, p, k);
+		slot->cur_off += k;
+		if (slot->cur_off == bv->bv_len) {
+			slot->cur++;
+			slot->cur_off = 0;
+		}
+		p += k;
+		n -= k;
+	}
+	return crc;
+}
+
+static u32 tt_rx_payload(struct tt_conn *conn, const u8 *p, size_t len)
+{
+	struct nvme_tcp_conn *eng = &conn->eng;
+	struct tt_rx *rx = &conn->rx;
+	u32 n = min_t(size_t, len, eng->data_left);
+	u32 crc = eng->crc;
+
+	if (!rx->sink)
+		crc = tt_rx_copy(rx->slot, p, n, crc, eng->want_ddgst);
+	else if (eng->want_ddgst)
+		crc = crc32c(crc, p, n);
+	nvme_tcp_rx_take(eng, n, crc);
+	return n;
+}
+
+/* Some bytes of the stream. Returns how many are used up: all, or it stalls. */
+static size_t tt_rx_bytes(struct tt_conn *conn, const u8 *p, size_t len)
+{
+	struct nvme_tcp_conn *eng = &conn->eng;
+	size_t at = 0, used;
+
+	for (;;) {
+		if (unlikely(conn->flags & (BIT(TT_TERM) | BIT(TT_CLOSING))))
+			return len;
+		if (unlikely(conn->rx.stalled))
+			return at;
+
+		switch (nvme_tcp_rx_feed(eng, p + at, len - at, &used)) {
+		case NVME_TCP_EV_MORE:
+			return at + used;
+		case NVME_TCP_EV_HEADER:
+			at += used;
+			if (tt_rx_header(conn))
+				tt_conn_fatal(conn);
+			break;
+		case NVME_TCP_EV_DATA:
+			at += used;
+			at += tt_rx_payload(conn, p + at, len - at);
+			break;
+		case NVME_TCP_EV_DONE:
+			at += used;
+			tt_rx_done(conn);
+			break;
+		case NVME_TCP_EV_ERROR:
+			tt_conn_fatal(conn);
+			return len;
+		}
+	}
+}
+
+static int tt_rx_actor(read_descriptor_t *desc, struct sk_buff *skb,
+		       unsigned int offset, size_t len)
+{
+	struct tt_conn *conn = desc->arg.data;
+	struct skb_seq_state st;
+	size_t at = 0, n, k;
+	const u8 *p;
+
+	skb_prepare_seq_read(skb, offset, offset + len, &st);
+	while (at < len) {
+		n = skb_seq_read(at, &p, &st);
+		if (!n)
+			break;
+		n = min(n, len - at);
+		k = tt_rx_bytes(conn, p, n);
+		at += k;
+		if (k < n)
+			break;
+	}
+	skb_abort_seq_read(&st);
+
+	conn->stats.rx_bytes += at;
+	desc->count -= min(at, desc->count);
+	if (conn->rx.stalled)
+		desc->count = 0;
+	return at;
+}
+
+/* Returns whether there may be more. */
+static bool tt_rx_read(struct tt_conn *conn, unsigned int budget)
+{
+	read_descriptor_t desc = { .arg.data = conn, .count = budget };
+
+	tcp_read_sock(conn->sock->sk, &desc, tt_rx_actor);
+	return !desc.count;
+}
+
+/**
+ * tt_rx_softirq - receive where the packet has arrived
+ * @conn: connection
+ *
+ * Context: softirq, the socket's spinlock held and the socket not owned.
+ */
+void tt_rx_softirq(struct tt_conn *conn)
+{
+	unsigned int budget = READ_ONCE(tt_softirq_budget);
+
+	if (!conn->rx.stalled && budget) {
+		conn->stats.rx_softirq++;
+		if (!tt_rx_read(conn, budget))
+			return;
+	}
+	set_bit(TT_RX_KICK, &conn->flags);
+	tt_conn_kick(conn);
+}
+
+/* The stalled slot's memory: with patience, or the payload goes nowhere. */
+static void tt_rx_unstall(struct tt_conn *conn)
+{
+	struct tt_slot *slot = conn->rx.slot;
+
+	if (tt_slot_alloc(slot, slot->req.len, GFP_KERNEL)) {
+		tt_slot_drop_pages(slot);
+		slot->status = NVME_SC_TRANSIENT_TR_ERR;
+		conn->rx.sink = true;
+	}
+	conn->rx.stalled = false;
+}
+
+/**
+ * tt_rx_work - receive what softirq has left
+ * @conn: connection
+ *
+ * Context: worker; may sleep.
+ * Return: whether there was anything to look for.
+ */
+bool tt_rx_work(struct tt_conn *conn)
+{
+	struct sock *sk = conn->sock->sk;
+
+	if (!test_bit(TT_RX_KICK, &conn->flags))
+		return false;
+	clear_bit(TT_RX_KICK, &conn->flags);
+	smp_mb__after_atomic();
+
+	conn->stats.rx_worker++;
+	lock_sock(sk);
+	if (conn->rx.stalled)
+		tt_rx_unstall(conn);
+	if (tt_rx_read(conn, TT_RX_BUDGET))
+		set_bit(TT_RX_KICK, &conn->flags);
+	release_sock(sk);
+	return true;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The target's TCP transport: what its files share.
+ *
+ * A connection in one paragraph
+ * -----------------------------
+ * Bytes enter in the socket's data_ready callback, in softirq when no one owns
+ * the socket, up to a budget; else, and beyond it, in the connection's worker
+ * (rx.c). The engine judges them. A capsule takes a slot; payload is copied
+ * from the skb to the slot's pages. A command whose data is there, or that
+ * needs an R2T or memory first, goes on conn->ready; the worker (conn.c) runs
+ * what is there in one go. The core's respond() puts the slot on conn->done;
+ * the worker turns all that is there into one batch of PDUs, one bvec array,
+ * one sendmsg (tx.c).
+ *
+ * Who owns what
+ * -------------
+ *  rx context	whoever holds the socket lock: softirq with the bare spinlock
+ *		and no owner, or process context through lock_sock(). Owns the
+ *		receive half of the engine, conn->rx, conn->free, the slot
+ *		table, and every slot in state RECV or R2T.
+ *  worker	conn->work, never more than one at a time. Owns conn->tx, what
+ *		it took from conn->ready, ->done and ->r2tq, the starving
+ *		slots, and every slot in state READY or DONE.
+ *  core	slots in state CORE.
+ *
+ *  The lists between them are llists: any number put, one takes. A slot is on
+ *  at most one of ready, done and freed; its R2T node is apart.
+ *
+ * References and teardown
+ * -----------------------
+ *  conn->inflight counts requests that began and are not done, plus one for the
+ *  open connection. Nothing touches the connection after its last decrement:
+ *  waiters sleep on tt_idle, which is the module's.
+ *
+ *  Anyone may call tt_conn_end(); the first one queues conn->end_work on a
+ *  workqueue of its own, never conn->work's. It is the only way out:
+ *   1. the socket's callbacks are put back under sk_callback_lock, so no
+ *	callback is running or will run: no softirq receive, no kick from there
+ *   2. the socket is shut down, timers and the worker are cancelled: a late
+ *	kick makes the worker look at TT_CLOSING and leave. No rx, no tx.
+ *   3. tgt_queue_stop(): parked AERs come back as aborted
+ *   4. slots that wait for data, memory or the worker are completed as aborted
+ *   5. the open connection's count is dropped, the rest waited for: the block
+ *	device bounds that
+ *   6. the worker is cancelled again, since responders have kicked it
+ *   7. tgt_queue_exit(), memory, the socket; the port's count goes down
+ *  tt_unlisten() waits for that count; the module's exit drains the workqueue.
+ */
+#ifndef TARGET_TCP_H
+#define TARGET_TCP_H
+
+#include <linux/bvec.h>
+#include <linux/llist.h>
+#include <linux/net.h>
+#include <linux/socket.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <net/sock.h>
+
+#include "nvme-tcp-pdu.h"
+#include "../target.h"
+
+enum tt_limits {
+	TT_CHUNK_ORDER	= 3,		/* largest piece of data memory, in pages */
+	TT_SLOT_BVECS	= 8,		/* pieces without an array of their own */
+	TT_SLOT_CACHE	= 32 << 10,	/* bytes a free slot may keep */
+	TT_DATA_MAX	= 16 << 20,	/* bytes of one command, whatever the core says */
+	TT_BATCH	= 96,		/* bvecs of one sendmsg */
+	TT_R2TS		= 8,		/* R2Ts of one command in flight; power of 2 */
+	TT_IDX_BITS	= 11,		/* of the TTAG; the rest tells R2Ts apart */
+	TT_SLOTS_MAX	= 1 << TT_IDX_BITS,
+	TT_HDR_ORDER	= 1,		/* of the memory that PDU headers are built in */
+	TT_ROUNDS	= 16,		/* of the worker before others get the CPU */
+	TT_RX_BUDGET	= 1 << 20,	/* bytes per round */
+	TT_LINGER_MS	= 2000,		/* for the peer's FIN after a TermReq */
+	TT_RETRY_MS	= 20,
+	TT_STARVE_MS	= 5000,		/* a command waits so long for memory */
+};
+
+/* conn->flags */
+enum tt_flag {
+	TT_CLOSING,		/* tt_conn_end() was called */
+	TT_TERM,		/* a TermReq is due or sent; input is discarded */
+	TT_TERM_BUILT,
+	TT_EOF,			/* the peer will send nothing more */
+	TT_RX_KICK,		/* there may be bytes that softirq left */
+	TT_ICRESP,		/* an ICResp is due */
+	TT_LIVE,		/* Connect succeeded, slots are there */
+};
+
+enum tt_slot_state {
+	TT_FREE,
+	TT_RECV,		/* its capsule is arriving */
+	TT_READY,		/* the worker shall look at it */
+	TT_R2T,			/* R2Ts are out, data is arriving */
+	TT_CORE,		/* the core executes it */
+	TT_DONE,		/* the core is through: to be answered */
+};
+
+struct tt_conn;
+
+/**
+ * struct tt_slot - one command
+ * @req: the core's part
+ * @conn: its connection
+ * @node: on conn->ready, ->done, ->freed or ->free
+ * @r2t_node: on conn->r2tq while @r2t_queued; outlives the command harmlessly
+ * @starving: on conn->starving
+ * @starve_end: jiffies when it stops waiting for memory
+ * @xfer: the engine's view of host to controller data
+ * @r2t: ring; [done, built) are out
+ * @r2t_built: written by the worker, released
+ * @r2t_done: written by the rx context, released
+ * @tag_seq: makes the next TTAG differ from the last ones of this slot
+ * @bvec: the pieces of memory; @small until that is too small
+ * @nr_have: pieces held
+ * @max_bvec: room in @bvec
+ * @mem: bytes held
+ * @cur: piece that the next payload byte goes to
+ * @cur_off: and where in it
+ * @idx: in conn->slots
+ * @cid: as on the wire
+ * @status: decided by the transport, NVME_SC_*; 0: none
+ * @state: enum tt_slot_state; released when the owner changes
+ * @inline_data: the data is in the capsule
+ * @have_data: all of the data has arrived
+ */
+struct tt_slot {
+	struct tgt_req req;
+	struct tt_conn *conn;
+	struct llist_node node;
+	struct llist_node r2t_node;
+	struct list_head starving;
+	unsigned long starve_end;
+	unsigned long r2t_queued;	/* bit 0 */
+	struct nvme_tcp_xfer xfer;
+	struct nvme_tcp_r2t r2t[TT_R2TS];
+	u8 r2t_built;
+	u8 r2t_done;
+	u8 tag_seq;
+	struct bio_vec *bvec;
+	unsigned int nr_have;
+	unsigned int max_bvec;
+	u32 mem;
+	unsigned int cur;
+	u32 cur_off;
+	u16 idx;
+	u16 cid;
+	u16 status;
+	u8 state;
+	bool inline_data;
+	bool have_data;
+	struct bio_vec small[TT_SLOT_BVECS];
+};
+
+/* Receive, under the socket lock */
+struct tt_rx {
+	struct tt_slot *slot;	/* the PDU's command; NULL: none */
+	bool sink;		/* the PDU's payload goes nowhere */
+	bool stalled;		/* @slot needs memory that softirq did not get */
+	bool r2t_done;		/* this H2CData satisfies its R2T */
+};
+
+/* Send; the worker's alone */
+struct tt_tx {
+	struct bio_vec bv[TT_BATCH];	/* each holds one reference to its page */
+	unsigned int first;		/* [first, nr) are to be sent */
+	unsigned int nr;
+	size_t bytes;
+	struct llist_node *queue;	/* done slots, oldest first */
+	struct tt_slot *slot;		/* its data is partly in the batch */
+	unsigned int slot_bv;
+	u32 slot_left;
+	u32 crc;
+	bool slot_rsp;			/* a CapsuleResp follows the data */
+	struct page *hdr;		/* where headers are built */
+	unsigned int hdr_off;
+};
+
+/* rx_* in rx context, tx_* and runs by the worker: no atomics */
+struct tt_stats {
+	u64 rx_pdus[NVME_TCP_TYPES];
+	u64 tx_pdus[NVME_TCP_TYPES];
+	u64 rx_bytes;
+	u64 tx_bytes;
+	u64 rx_softirq;		/* receives there */
+	u64 rx_worker;
+	u64 rx_stalls;		/* for want of memory */
+	u64 ddgst_errors;
+	u64 sends;
+	u64 send_full;		/* ... that the socket did not take whole */
+	u64 runs;		/* wakeups of the worker */
+	u64 batches;		/* times the worker found commands ready */
+	u64 starved;
+};
+
+struct tt_conn {
+	struct nvme_tcp_conn eng;
+	struct tgt_queue q;
+	struct socket *sock;
+	unsigned long flags;
+	int cpu;			/* where its packets arrive */
+	struct task_struct *worker;	/* while it runs */
+	struct work_struct work;
+
+	struct tt_rx rx;
+	struct llist_node *free;	/* rx context */
+	struct tt_slot *slots;
+	unsigned int nslots;
+
+	struct llist_head freed ____cacheline_aligned_in_smp;
+	struct llist_head ready;
+	struct llist_head done;
+	struct llist_head r2tq;
+	atomic_t inflight;
+
+	struct list_head starving;	/* worker */
+	struct tt_tx tx;
+
+	struct tt_stats stats;
+	struct tt_slot first;		/* all there is until Connect succeeds */
+
+	struct tt_port *tp;
+	struct list_head entry;		/* tt_conns, under tt_conns_lock */
+	struct delayed_work watch;	/* Connect in time; FIN after TermReq */
+	struct delayed_work retry;	/* memory */
+	struct work_struct end_work;
+	void (*old_data_ready)(struct sock *sk);
+	void (*old_write_space)(struct sock *sk);
+	void (*old_state_change)(struct sock *sk);
+	struct sockaddr_storage peer;
+	struct sockaddr_storage local;
+};
+
+/**
+ * struct tt_port - a listener
+ * @nr_conns: under tt_conns_lock
+ */
+struct tt_port {
+	struct tgt_port *port;
+	struct socket *sock;
+	struct work_struct accept_work;
+	void (*old_data_ready)(struct sock *sk);
+	unsigned int nr_conns;
+	struct sockaddr_storage addr;
+};
+
+/* main.c */
+extern const struct tgt_transport *tt_transport;
+extern struct workqueue_struct *tt_wq;		/* conn->work, per CPU */
+extern struct workqueue_struct *tt_end_wq;	/* accept, watch, end */
+extern wait_queue_head_t tt_idle;
+extern unsigned int tt_connect_timeout;
+extern unsigned int tt_max_conns;
+extern unsigned int tt_max_port_conns;
+extern unsigned int tt_maxh2cdata;
+extern unsigned int tt_r2t_size;
+extern unsigned int tt_softirq_budget;
+extern int tt_backlog;
+extern int tt_priority;
+
+/* listen.c; process context */
+int tt_listen(struct tgt_port *port);
+void tt_unlisten(struct tgt_port *port);
+void tt_unadmit(struct tt_port *tp);
+
+/* conn.c */
+extern struct mutex tt_conns_lock;
+extern struct list_head tt_conns;
+int tt_conn_open(struct tt_port *tp, struct socket *sock);
+void tt_conn_end(struct tt_conn *conn);
+void tt_conn_kick(struct tt_conn *conn);
+void tt_conn_fatal(struct tt_conn *conn);
+int tt_conn_go_live(struct tt_conn *conn);
+void tt_transport_close(struct tgt_queue *q);
+void tt_transport_traddr(struct tgt_queue *q, char *buf, size_t size);
+void tt_transport_host_traddr(struct tgt_queue *q, char *buf, size_t size);
+
+/* rx.c */
+void tt_rx_softirq(struct tt_conn *conn);
+bool tt_rx_work(struct tt_conn *conn);
+
+/* tx.c */
+bool tt_tx_work(struct tt_conn *conn);
+void tt_tx_free(struct tt_conn *conn);
+
+/* cmd.c */
+int tt_mem_init(void);
+void tt_mem_exit(void);
+s64 tt_mem_used(void);
+void tt_mem_uncharge(u32 bytes);
+extern unsigned long tt_mem_limit;
+void tt_slot_init(struct tt_conn *conn, struct tt_slot *slot, u16 idx);
+struct tt_slot *tt_slot_get(struct tt_conn *conn);
+void tt_slot_put(struct tt_slot *slot);
+int tt_slot_alloc(struct tt_slot *slot, u32 len, gfp_t gfp);
+void tt_slot_drop_pages(struct tt_slot *slot);
+void tt_slot_free_mem(struct tt_slot *slot);
+void tt_slot_ready(struct tt_slot *slot);
+void tt_slot_fail(struct tt_slot *slot, u16 status);
+void tt_slot_want_r2t(struct tt_slot *slot);
+bool tt_run_ready(struct tt_conn *conn);
+void tt_abort_waiting(struct tt_conn *conn);
+void tt_transport_respond(struct tgt_req *req);
+
+/* debugfs.c */
+void tt_debugfs_init(void);
+void tt_debugfs_exit(void);
+
+static inline struct tt_conn *tt_conn_of(struct tgt_queue *q)
+{
+	return container_of(q, struct tt_conn, q);
+}
+
+/* The owner changes: what was written to the slot is there before the state. */
+static inline void tt_slot_state(struct tt_slot *slot, enum tt_slot_state state)
+{
+	smp_store_release(&slot->state, state);
+}
+
+#endif

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Send: from done slots to one sendmsg per batch.
+ *
+ * A batch is an array of bvecs. Headers are built one after the other in pages
+ * of their own, so that those of consecutive PDUs are one bvec; data pages go
+ * by reference. Each bvec owns one reference to its page, put when its last
+ * byte has been taken by TCP, which has its own by then (or a copy, where the
+ * kernel does not splice).
+ *
+ * A new batch is filled when the last one has left; a partial send resumes at
+ * the byte. All of this is the worker's.
+ */
+#include <linux/mm.h>
+
+#include "tcp.h"
+
+/* --- the batch ------------------------------------------------------------ */
+
+/* Two more bvecs: a header and what follows it */
+static bool tt_tx_room(const struct tt_tx *tx)
+{
+	return tx->nr + 2 <= TT_BATCH;
+}
+
+/* Memory for the next PDU header: NVME_TCP_BUILD_MAX bytes, or NULL. */
+static u8 *tt_tx_hdr(struct tt_tx *tx)
+{
+	const unsigned int size = PAGE_SIZE << TT_HDR_ORDER;
+
+	if (tx->hdr && tx->hdr_off + NVME_TCP_BUILD_MAX > size) {
+		/* Nobody else looks at it any more? From the start, then. */
+		if (page_count(tx->hdr) != 1) {
+			put_page(tx->hdr);
+			tx->hdr = NULL;
+		}
+		tx->hdr_off = 0;
+	}
+	if (!tx->hdr) {
+		tx->hdr = alloc_pages(GFP_KERNEL | __GFP_COMP | __GFP_NOWARN,
+				      TT_HDR_ORDER);
+		if (!tx->hdr)
+			return NULL;
+	}
+	return page_address(tx->hdr) + tx->hdr_off;
+}
+
+/* @n bytes were written where tt_tx_hdr() said. */
+static void tt_tx_hdr_add(struct tt_tx *tx, unsigned int n)
+{
+	struct bio_vec *bv = &tx->bv[tx->nr - 1];
+
+	if (tx->nr > tx->first && bv->bv_page == tx->hdr &&
+	    bv->bv_offset + bv->bv_len == tx->hdr_off) {
+		bv->bv_len += n;
+	} else {
+		get_page(tx->hdr);
+		bvec_set_page(&tx->bv[tx->nr++], tx->hdr, n, tx->hdr_off);
+	}
+	tx->hdr_off += n;
+	tx->bytes += n;
+}
+
+/* TCP has taken @n bytes of the batch. */
+static void tt_tx_advance(struct tt_tx *tx, size_t n)
+{
+	tx->bytes -= n;
+	while (n) {
+		struct bio_vec *bv = &tx->bv[tx->first];
+
+		if (n < bv->bv_len) {
+			bv->bv_offset += n;
+			bv->bv_len -= n;
+			return;
+		}
+		n -= bv->bv_len;
+		put_page(bv->bv_page);
+		tx->first++;
+	}
+	if (tx->first == tx->nr) {
+		tx->first = 0;
+		tx->nr = 0;
+	}
+}
+
+/* --- PDUs ----------------------------------------------------------------- */
+
+static bool tt_tx_icresp(struct tt_conn *conn)
+{
+	struct tt_tx *tx = &conn->tx;
+	u8 *p = tt_tx_hdr(tx);
+
+	if (!p)
+		return false;
+	clear_bit(TT_ICRESP, &conn->flags);
+	tt_tx_hdr_add(tx, nvme_tcp_build_icresp(&conn->eng, p));
+	conn->stats.tx_pdus[NVME_TCP_ICRESP]++;
+	return true;
+}
+
+/* The receiver is at rest: it discards. */
+static bool tt_tx_term(struct tt_conn *conn)
+{
+	struct tt_tx *tx = &conn->tx;
+	unsigned int n;
+	u8 *p = tt_tx_hdr(tx);
+
+	if (!p)
+		return false;
+	set_bit(TT_TERM_BUILT, &conn->flags);
+	n = nvme_tcp_build_term(&conn->eng, p);
+	if (n) {
+		tt_tx_hdr_add(tx, n);
+		conn->stats.tx_pdus[NVME_TCP_C2H_TERM]++;
+	}
+	return true;
+}
+
+/* The R2Ts that @slot may have now. */
+static bool tt_tx_r2ts(struct tt_conn *conn, struct tt_slot *slot)
+{
+	struct tt_tx *tx = &conn->tx;
+	struct nvme_tcp_r2t *r;
+	u8 *p;
+
+	while ((u8)(slot->r2t_built - smp_load_acquire(&slot->r2t_done)) < TT_R2TS) {
+		if (!tt_tx_room(tx))
+			return false;
+		p = tt_tx_hdr(tx);
+		if (!p)
+			return false;
+		r = &slot->r2t[slot->r2t_built % TT_R2TS];
+		if (!nvme_tcp_ctrl_next_r2t(&conn->eng, &slot->xfer,
+					    slot->idx | slot->tag_seq << TT_IDX_BITS,
+					    READ_ONCE(tt_r2t_size) & ~3U, r))
+			return true;
+		slot->tag_seq++;
+		tt_tx_hdr_add(tx, nvme_tcp_build_r2t(&conn->eng, p, slot->cid, r));
+		conn->stats.tx_pdus[NVME_TCP_R2T]++;
+		/* From here on an H2CData for it is believed. */
+		smp_store_release(&slot->r2t_built, slot->r2t_built + 1);
+	}
+	return true;
+}
+
+/* Returns false when something has to wait for the next batch. */
+static bool tt_tx_all_r2ts(struct tt_conn *conn)
+{
+	struct llist_node *list = llist_reverse_order(llist_del_all(&conn->r2tq));
+	struct tt_slot *slot, *next;
+	bool ok = true;
+
+	llist_for_each_entry_safe(slot, next, list, r2t_node) {
+		clear_bit(0, &slot->r2t_queued);
+		smp_mb__after_atomic();
+		/*
+		 * A slot may have been queued once too often, and be about
+		 * another command's business by now.
+		 */
+		if (smp_load_acquire(&slot->state) != TT_R2T)
+			continue;
+		if (ok)
+			ok = tt_tx_r2ts(conn, slot);
+		if (!ok)
+			tt_slot_want_r2t(slot);
+	}
+	return ok;
+}
+
+static bool tt_tx_rsp(struct tt_conn *conn, struct tt_slot *slot)
+{
+	struct tt_tx *tx = &conn->tx;
+	u8 *p = tt_tx_hdr(tx);
+
+	if (!p)
+		return false;
+	tt_tx_hdr_add(tx, nvme_tcp_build_rsp(&conn->eng, p, &slot->req.cqe));
+	conn->stats.tx_pdus[NVME_TCP_RSP]++;
+	tt_slot_put(slot);
+	return true;
+}
+
+/* What is left of tx->slot's data, as far as the batch has room. */
+static bool tt_tx_slot_data(struct tt_conn *conn)
+{
+	struct tt_tx *tx = &conn->tx;
+	struct tt_slot *slot = tx->slot;
+	bool digest = conn->eng.ddgst;
+	u8 *p;
+
+	while (tx->slot_left) {
+		struct bio_vec *bv = &slot->bvec[tx->slot_bv];
+		u32 size = page_size(bv->bv_page);
+
+		if (!tt_tx_room(tx))
+			return false;
+		if (digest)
+			tx->crc = crc32c(tx->crc, page_address(bv->bv_page), bv->bv_len);
+		tx->bv[tx->nr++] = *bv;
+		tx->bytes += bv->bv_len;
+		tx->slot_left -= bv->bv_len;
+		tx->slot_bv++;
+		/* The page is the batch's now. */
+		slot->mem -= size;
+		tt_mem_uncharge(size);
+	}
+
+	if (!tt_tx_room(tx))
+		return false;
+	if (digest && slot->nr_have) {
+		p = tt_tx_hdr(tx);
+		if (!p)
+			return false;
+		nvme_tcp_build_ddgst(tx->crc, p);
+		tt_tx_hdr_add(tx, NVME_TCP_DGST_SIZE);
+	}
+	/* Pieces that the command did not need stay with nobody. */
+	for (; tx->slot_bv < slot->nr_have; tx->slot_bv++)
+		put_page(slot->bvec[tx->slot_bv].bv_page);
+	tt_mem_uncharge(slot->mem);
+	slot->mem = 0;
+	slot->nr_have = 0;
+
+	if (tx->slot_rsp) {
+		if (!tt_tx_rsp(conn, slot))
+			return false;
+	} else {
+		tt_slot_put(slot);
+	}
+	tx->slot = NULL;
+	return true;
+}
+
+/*
+ * Begin to answer a command. C2HData with SUCCESS spares the response where
+ * the host needs nothing from it: no SQHD, no status, nothing in DW0 and 1.
+ */
+static bool tt_tx_slot(struct tt_conn *conn, struct tt_slot *slot)
+{
+	struct tt_tx *tx = &conn->tx;
+	struct tgt_req *req = &slot->req;
+	u8 flags = NVME_TCP_F_LAST;
+	bool ok = !(le16_to_cpu(req->cqe.status) >> 1);
+	u8 *p;
+
+	/* Until then a Connect is the only command that can succeed. */
+	if (unlikely(!test_bit(TT_LIVE, &conn->flags)) && ok && tt_conn_go_live(conn))
+		return false;
+
+	if (!ok || req->dir != TGT_TO_HOST || !req->len)
+		return tt_tx_rsp(conn, slot);
+
+	p = tt_tx_hdr(tx);
+	if (!p)
+		return false;
+	tx->slot = slot;
+	tx->slot_bv = 0;
+	tx->slot_left = req->len;
+	tx->slot_rsp = !conn->q.sqhd_disabled || req->cqe.result.u64;
+	tx->crc = nvme_tcp_crc_init();
+	if (!tx->slot_rsp)
+		flags |= NVME_TCP_F_SUCCESS;
+	tt_tx_hdr_add(tx, nvme_tcp_build_c2h_data(&conn->eng, p, slot->cid, 0,
+						  req->len, flags));
+	conn->stats.tx_pdus[NVME_TCP_C2H_DATA]++;
+	return true;
+}
+
+/* Next of the done slots, oldest first; NULL: none. */
+static struct tt_slot *tt_tx_peek(struct tt_conn *conn)
+{
+	struct tt_tx *tx = &conn->tx;
+
+	if (!tx->queue && !llist_empty(&conn->done))
+		tx->queue = llist_reverse_order(llist_del_all(&conn->done));
+	return tx->queue ? llist_entry(tx->queue, struct tt_slot, node) : NULL;
+}
+
+/* Gather what is due. Returns false when more is due than has gone in. */
+static bool tt_tx_fill(struct tt_conn *conn)
+{
+	struct tt_tx *tx = &conn->tx;
+	struct tt_slot *slot;
+
+	/* A PDU that was begun comes first, whatever happened meanwhile. */
+	if (tx->slot && !tt_tx_slot_data(conn))
+		return false;
+	if (unlikely(test_bit(TT_TERM, &conn->flags)))
+		return test_bit(TT_TERM_BUILT, &conn->flags) || tt_tx_term(conn);
+	if (unlikely(test_bit(TT_ICRESP, &conn->flags)) && !tt_tx_icresp(conn))
+		return false;
+	if (!llist_empty(&conn->r2tq) && !tt_tx_all_r2ts(conn))
+		return false;
+
+	while ((slot = tt_tx_peek(conn))) {
+		struct llist_node *next = slot->node.next;
+
+		if (!tt_tx_room(tx) || !tt_tx_slot(conn, slot))
+			return false;
+		tx->queue = next;
+		if (tx->slot && !tt_tx_slot_data(conn))
+			return false;
+	}
+	return true;
+}
+
+/* --- the socket ----------------------------------------------------------- */
+
+/* Returns 1 when the whole batch is out, 0 when the socket is full, -errno. */
+static int tt_tx_flush(struct tt_conn *conn, bool more)
+{
+	struct tt_tx *tx = &conn->tx;
+	int ret;
+
+	while (tx->bytes) {
+		struct msghdr msg = {
+			.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_SPLICE_PAGES,
+		};
+
+		if (more)
+			msg.msg_flags |= MSG_MORE;
+		iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, &tx->bv[tx->first],
+			      tx->nr - tx->first, tx->bytes);
+		ret = sock_sendmsg(conn->sock, &msg);
+		conn->stats.sends++;
+		if (ret == -EAGAIN || ret == -ENOMEM || ret == -ENOBUFS) {
+			conn->stats.send_full++;
+			/* Nothing is on its way, so no ACK will restart us. */
+			if (!READ_ONCE(conn->sock->sk->sk_wmem_queued))
+				queue_delayed_work(tt_end_wq, &conn->retry,
+						   msecs_to_jiffies(TT_RETRY_MS));
+			return 0;
+		}
+		if (ret <= 0)
+			return ret ?: -EPIPE;
+		conn->stats.tx_bytes += ret;
+		tt_tx_advance(tx, ret);
+	}
+	return 1;
+}
+
+/**
+ * tt_tx_work - answer what is done
+ * @conn: connection
+ *
+ * Context: worker; may sleep, though not for the peer.
+ * Return: whether there is more that could be sent at once.
+ */
+bool tt_tx_work(struct tt_conn *conn)
+{
+	struct tt_tx *tx = &conn->tx;
+	bool done = true;
+	int ret;
+
+	if (!tx->bytes)
+		done = tt_tx_fill(conn);
+	if (!tx->bytes) {
+		if (!done)	/* no memory for a header */
+			queue_delayed_work(tt_end_wq, &conn->retry,
+					   msecs_to_jiffies(TT_RETRY_MS));
+	} else {
+		ret = tt_tx_flush(conn, !done);
+		if (ret < 0) {
+			tt_conn_end(conn);
+			return false;
+		}
+		if (!ret)
+			return false;
+		if (!test_bit(TT_TERM_BUILT, &conn->flags))
+			return true;
+	}
+
+	/* The TermReq is out: no more from us, and a while for the peer's FIN. */
+	if (unlikely(test_bit(TT_TERM_BUILT, &conn->flags)) && !tx->bytes)
+		kernel_sock_shutdown(conn->sock, SHUT_WR);
+	return false;
+}
+
+/* The end of the connection; its batch was never sent. */
+void tt_tx_free(struct tt_conn *conn)
+{
+	struct tt_tx *tx = &conn->tx;
+	unsigned int i;
+
+	for (i = tx->first; i < tx->nr; i++)
+		put_page(tx->bv[i].bv_page);
+	if (tx->slot) {
+		/* Its first pieces were the batch's. */
+		struct tt_slot *slot = tx->slot;
+
+		for (i = tx->slot_bv; i < slot->nr_have; i++)
+			put_page(slot->bvec[i].bv_page);
+		tt_mem_uncharge(slot->mem);
+		slot->mem = 0;
+		slot->nr_have = 0;
+	}
+	if (tx->hdr)
+		put_page(tx->hdr);
+}
