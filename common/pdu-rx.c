@@ -489,8 +489,11 @@ enum nvme_tcp_ev nvme_tcp_rx_feed(struct nvme_tcp_conn *c, const u8 *buf,
 	size_t at;
 
 	*used = 0;
-	if (unlikely(READ_ONCE(c->phase) == NVME_TCP_PHASE_DEAD))
+	if (unlikely(READ_ONCE(c->phase) == NVME_TCP_PHASE_DEAD)) {
+		if (!c->err.what)
+			c->err.what = "the connection is going down";
 		return NVME_TCP_EV_ERROR;
+	}
 
 	if (c->state <= PDU_RX_HDR)
 		return len ? rx_header(c, buf, len, used) : NVME_TCP_EV_MORE;

@@ -26,10 +26,10 @@ typedef uint64_t u64;
 #define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
 
-#define min_t(t, a, b)	((t)(a) < (t)(b) ? (t)(a) : (t)(b))
-#define max_t(t, a, b)	((t)(a) > (t)(b) ? (t)(a) : (t)(b))
-#define min(a, b)	((a) < (b) ? (a) : (b))
-#define clamp_t(t, v, lo, hi)	min_t(t, max_t(t, v, lo), hi)
+#define min_t(t, a, b)	({ t a_ = (a); t b_ = (b); a_ < b_ ? a_ : b_; })
+#define max_t(t, a, b)	({ t a_ = (a); t b_ = (b); a_ > b_ ? a_ : b_; })
+#define min(a, b)	min_t(__typeof__((a) + (b)), a, b)
+#define clamp_t(t, v, lo, hi)	({ t v_ = max_t(t, v, lo); min_t(t, v_, hi); })
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
 
 /* The kernel's convention: no inversion on the way in or out */
