@@ -249,4 +249,26 @@ static inline bool compat_nvmf_should_reconnect(struct nvme_ctrl *ctrl,
 #define nvmf_should_reconnect	compat_nvmf_should_reconnect
 #endif
 
+/* Operations of a fabrics transport that not every core asks for. */
+#ifdef HAVE_NVME_OPS_SUBSYSTEM_RESET
+#define NVMF_OPS_SUBSYSTEM_RESET	.subsystem_reset = nvmf_subsystem_reset,
+#else
+#define NVMF_OPS_SUBSYSTEM_RESET
+#endif
+
+#ifdef HAVE_NVME_OPS_VIRT_BOUNDARY
+/* Bytes are bytes: a transport that copies has no alignment to ask for. */
+static inline unsigned long nvmf_no_virt_boundary(struct nvme_ctrl *ctrl,
+						  bool is_admin)
+{
+	return 0;
+}
+
+#define NVMF_OPS_VIRT_BOUNDARY		.get_virt_boundary = nvmf_no_virt_boundary,
+#else
+#define NVMF_OPS_VIRT_BOUNDARY
+#endif
+
+#define NVMF_OPS_NEWER			NVMF_OPS_SUBSYSTEM_RESET NVMF_OPS_VIRT_BOUNDARY
+
 #endif /* NVME_CORE_ABI_H */

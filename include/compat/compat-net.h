@@ -8,6 +8,7 @@
 #include <linux/jiffies.h>
 #include <linux/socket.h>
 #include <linux/workqueue.h>
+#include <net/sock.h>
 
 /*
  * kernel_bind() and kernel_connect() have come to take an address of unsized
@@ -20,6 +21,22 @@
 #ifndef secs_to_jiffies
 #define secs_to_jiffies(secs)	((unsigned long)(secs) * HZ)
 #endif
+
+/* Without it, everything is copied. */
+#ifndef HAVE_MSG_SPLICE_PAGES
+#define MSG_SPLICE_PAGES	0
+#endif
+
+/*
+ * Where there is no such switch, sk_allocation decides: it is not the task's
+ * page fragment unless that may sleep.
+ */
+static inline void sk_set_use_task_frag(struct sock *sk, bool use)
+{
+#ifdef HAVE_SK_USE_TASK_FRAG
+	sk->sk_use_task_frag = use;
+#endif
+}
 
 /* Workqueues are per CPU unless they say otherwise. */
 #ifndef HAVE_WQ_PERCPU

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The block layer's side: a request becomes a command, a command's answer
+ * completes the request.
+ */
+#include "host.h"
+
+/**
+ * nth_cursor_start - point at the first byte of a request's data
+ * @cur: cursor
+ * @rq: request that has data
+ *
+ * Context: any.
+ */
+void nth_cursor_start(struct nth_cursor *cur, struct request *rq)
+{
+	if (rq->rq_flags & RQF_SPECIAL_PAYLOAD) {
+		cur->bvec = &rq->special_vec;
+		cur->it = (struct bvec_iter){ .bi_size = rq->special_vec.bv_len };
+		cur->next = NULL;
+		return;
+	}
+	cur->bvec = rq->bio->bi_io_vec;
+	cur->it = rq->bio->bi_iter;
+	cur->next = rq->bio->bi_next;
+	if (unlikely(!cur->it.bi_size) && cur->next)
+		nth_cursor_next(cur);
+}
+
+/**
+ * nth_cursor_next - go on to the next bio that has data
+ * @cur: cursor at the end of a bio that has a successor
+ *
+ * Context: any.
+ */
+void nth_cursor_next(struct nth_cursor *cur)
+{
+	do {
+		struct bio *bio = cur->next;
+
+		cur->bvec = bio->bi_io_vec;
+		cur->it = bio->bi_iter;
+		cur->next = bio->bi_next;
+	} while (!cur->it.bi_size && cur->next);
+}
+
+static void nth_complete_batch(struct io_comp_batch *iob)
+{
+	struct request *rq;
+
+	rq_list_for_each(&iob->req_list, rq)
+		nvme_complete_batch_req(rq);
+	blk_mq_end_request_batch(iob);
+}
+
+static void nth_cmd_complete(struct nth_cmd *cmd, struct io_comp_batch *iob)
+{
+	struct request *rq;
+
+	if (unlikely(nth_is_aer(cmd))) {
+		nvme_complete_async_event(&cmd->q->ctrl->ctrl, cmd->status,
+					  &cmd->result);
+		return;
+	}
+
+	rq = nth_rq(cmd);
+	if (nvme_try_complete_req(rq, cmd->status, cmd->result))
+		return;
+	if (!blk_mq_add_to_batch(rq, iob, nvme_req(rq)->status != 0,
+				 nth_complete_batch))
+		nvme_complete_rq(rq);
+}
+
+/**
+ * nth_cmd_put - drop a hold of a command; the last one completes it
+ * @cmd: command; not to be touched afterwards
+ * @iob: a batch of completions to add it to, or NULL
+ *
+ * Context: any but hard interrupts.
+ */
+void nth_cmd_put(struct nth_cmd *cmd, struct io_comp_batch *iob)
+{
+	if (atomic_dec_and_test(&cmd->holds))
+		nth_cmd_complete(cmd, iob);
+}
+
+/**
+ * nth_find_cmd - the outstanding command with a CID from the wire
+ * @q: queue that it came in on
+ * @cid: CID or CCCID, any value
+ *
+ * Context: the receiver's.
+ * Return: the command, or NULL: there is none, it is not on its way, or it has
+ * been answered already.
+ */
+struct nth_cmd *nth_find_cmd(struct nth_queue *q, u16 cid)
+{
+	struct nth_cmd *cmd;
+	struct request *rq;
+
+	if (unlikely(nvme_is_aen_req(q->qid, cid))) {
+		cmd = &q->ctrl->aer;
+		if (cid != cmd->sqe.common.command_id ||
+		    !atomic_read(&cmd->holds))
+			return NULL;
+	} else {
+		rq = nvme_find_rq(q->tags, cid);
+		if (unlikely(!rq || blk_mq_rq_state(rq) != MQ_RQ_IN_FLIGHT))
+			return NULL;
+		cmd = blk_mq_rq_to_pdu(rq);
+		if (unlikely(cmd->q != q))
+			return NULL;
+	}
+	return unlikely(cmd->answered) ? NULL : cmd;
+}
+
+static void nth_cmd_start(struct nth_cmd *cmd, struct nth_queue *q,
+			  enum nvme_tcp_dir dir, u32 len)
+{
+	cmd->q = q;
+	cmd->in_capsule = 0;
+	cmd->answered = false;
+	cmd->bad_ddgst = false;
+	cmd->r2t_first = 0;
+	cmd->r2ts = 0;
+	INIT_LIST_HEAD(&cmd->grant);
+	nvme_tcp_xfer_start(&cmd->xfer, dir, len);
+	/* All NVMe/TCP commands describe their data by SGL: PSDT 01b */
+	cmd->sqe.common.flags |= NVME_CMD_SGL_METABUF;
+}
+
+static void nth_map_data(struct nth_cmd *cmd, struct nth_queue *q,
+			 struct request *rq)
+{
+	u32 len = blk_rq_nr_phys_segments(rq) ? blk_rq_payload_bytes(rq) : 0;
+	u32 room = nvme_is_fabrics(&cmd->sqe) ? NVME_TCP_ADMIN_INCAPSULE :
+						q->in_capsule;
+	bool write = rq_data_dir(rq) == WRITE;
+
+	nth_cmd_start(cmd, q, !len ? NVME_TCP_NODATA :
+		      write ? NVME_TCP_H2C : NVME_TCP_C2H, len);
+	if (!len)
+		return;
+	nth_cursor_start(&cmd->data, rq);
+	if (write && len <= room)
+		cmd->in_capsule = len;
+}
+
+static blk_status_t nth_queue_rq(struct blk_mq_hw_ctx *hctx,
+				 const struct blk_mq_queue_data *bd)
+{
+	struct nth_queue *q = hctx->driver_data;
+	struct nvme_ctrl *ctrl = &q->ctrl->ctrl;
+	struct request *rq = bd->rq;
+	struct nth_cmd *cmd = blk_mq_rq_to_pdu(rq);
+	blk_status_t ret;
+
+	if (!nvme_check_ready(ctrl, rq, test_bit(NTH_Q_LIVE, &q->flags)))
+		return nvme_fail_nonready_command(ctrl, rq);
+
+	ret = nvme_setup_cmd(hctx->queue->queuedata, rq);
+	if (unlikely(ret))
+		return ret;
+
+	nth_map_data(cmd, q, rq);
+	atomic_set(&cmd->holds, 2);
+	nvme_start_request(rq);
+
+	/* From here on the answer may complete it at any time. */
+	nth_tx_submit(q, cmd);
+	if (bd->last)
+		nth_tx_run(q, NTH_TX_SUBMITTER);
+	return BLK_STS_OK;
+}
+
+static void nth_commit_rqs(struct blk_mq_hw_ctx *hctx)
+{
+	struct nth_queue *q = hctx->driver_data;
+
+	if (nth_tx_pending(q))
+		nth_tx_run(q, NTH_TX_SUBMITTER);
+}
+
+/**
+ * nth_submit_async_event - send the Asynchronous Event Request
+ * @nctrl: live controller
+ *
+ * The core sends one at a time and waits for its completion before the next.
+ * The command's tag lies behind those of the admin queue's requests, so that
+ * its answer can be told from theirs.
+ *
+ * Context: may sleep.
+ */
+void nth_submit_async_event(struct nvme_ctrl *nctrl)
+{
+	struct nth_ctrl *ctrl = nth_ctrl(nctrl);
+	struct nth_queue *q = ctrl->queues[0];
+	struct nth_cmd *cmd = &ctrl->aer;
+
+	if (!test_bit(NTH_Q_LIVE, &q->flags) ||
+	    atomic_cmpxchg(&cmd->holds, 0, 2))
+		return;
+
+	memset(&cmd->sqe, 0, sizeof(cmd->sqe));
+	cmd->sqe.common.opcode = nvme_admin_async_event;
+	cmd->sqe.common.command_id = NVME_AQ_BLK_MQ_DEPTH;
+	nth_cmd_start(cmd, q, NVME_TCP_NODATA, 0);
+	nth_tx_submit(q, cmd);
+	nth_tx_run(q, NTH_TX_SUBMITTER);
+}
+
+/*
+ * May sleep. While the controller is live a timeout means that the connection
+ * or the peer is in trouble: recovery gives all commands back. Otherwise
+ * somebody who brings the controller up or down is waiting for this command,
+ * and it is for us to end that wait.
+ */
+static enum blk_eh_timer_return nth_timeout(struct request *rq)
+{
+	struct nth_cmd *cmd = blk_mq_rq_to_pdu(rq);
+	struct nth_queue *q = cmd->q;
+	struct nth_ctrl *ctrl = q->ctrl;
+
+	dev_warn(ctrl->ctrl.device,
+		 "queue %d: command %#06x (opcode %#04x, fctype %#04x) timed out: %u bytes, %u moved%s\n",
+		 q->qid, cmd->sqe.common.command_id, cmd->sqe.common.opcode,
+		 cmd->sqe.fabrics.fctype, cmd->xfer.len, cmd->xfer.done,
+		 cmd->answered ? ", answered" : "");
+
+	if (nvme_ctrl_state(&ctrl->ctrl) == NVME_CTRL_LIVE) {
+		nth_ctrl_error(ctrl);
+		return BLK_EH_RESET_TIMER;
+	}
+
+	nth_queue_down(q);
+	mutex_lock(&ctrl->cancel_lock);
+	nvmf_complete_timed_out_request(rq);
+	mutex_unlock(&ctrl->cancel_lock);
+	return BLK_EH_DONE;
+}
+
+static int nth_init_request(struct blk_mq_tag_set *set, struct request *rq,
+			    unsigned int hctx_idx, unsigned int numa_node)
+{
+	struct nth_cmd *cmd = blk_mq_rq_to_pdu(rq);
+	struct nth_ctrl *ctrl = nth_ctrl(set->driver_data);
+
+	nvme_req(rq)->ctrl = &ctrl->ctrl;
+	nvme_req(rq)->cmd = &cmd->sqe;
+	INIT_LIST_HEAD(&cmd->grant);
+	cmd->q = ctrl->queues[set == &ctrl->io_set ? hctx_idx + 1 : 0];
+	return 0;
+}
+
+static int nth_init_admin_hctx(struct blk_mq_hw_ctx *hctx, void *data,
+			       unsigned int hctx_idx)
+{
+	hctx->driver_data = nth_ctrl(data)->queues[0];
+	return 0;
+}
+
+static int nth_init_io_hctx(struct blk_mq_hw_ctx *hctx, void *data,
+			    unsigned int hctx_idx)
+{
+	hctx->driver_data = nth_ctrl(data)->queues[hctx_idx + 1];
+	return 0;
+}
+
+/* Queues come in the order default, read, poll; without read queues of their
+ * own, reads share the default ones.
+ */
+static void nth_map_queues(struct blk_mq_tag_set *set)
+{
+	struct nth_ctrl *ctrl = nth_ctrl(set->driver_data);
+	const unsigned int *n = ctrl->io_queues;
+	const struct {
+		unsigned int nr, offset;
+	} plan[HCTX_MAX_TYPES] = {
+		[HCTX_TYPE_DEFAULT] = { n[HCTX_TYPE_DEFAULT], 0 },
+		[HCTX_TYPE_READ] = {
+			n[HCTX_TYPE_READ] ?: n[HCTX_TYPE_DEFAULT],
+			n[HCTX_TYPE_READ] ? n[HCTX_TYPE_DEFAULT] : 0,
+		},
+		[HCTX_TYPE_POLL] = {
+			n[HCTX_TYPE_POLL],
+			n[HCTX_TYPE_DEFAULT] + n[HCTX_TYPE_READ],
+		},
+	};
+	unsigned int type;
+
+	for (type = 0; type < set->nr_maps; type++) {
+		set->map[type].nr_queues = plan[type].nr;
+		set->map[type].queue_offset = plan[type].offset;
+		if (plan[type].nr)
+			blk_mq_map_queues(&set->map[type]);
+	}
+
+	dev_info(ctrl->ctrl.device, "mapped %u/%u/%u default/read/poll queues.\n",
+		 n[HCTX_TYPE_DEFAULT], n[HCTX_TYPE_READ], n[HCTX_TYPE_POLL]);
+}
+
+const struct blk_mq_ops nth_admin_ops = {
+	.queue_rq	= nth_queue_rq,
+	.commit_rqs	= nth_commit_rqs,
+	.complete	= nvme_complete_rq,
+	.init_request	= nth_init_request,
+	.init_hctx	= nth_init_admin_hctx,
+	.timeout	= nth_timeout,
+};
+
+const struct blk_mq_ops nth_io_ops = {
+	.queue_rq	= nth_queue_rq,
+	.commit_rqs	= nth_commit_rqs,
+	.complete	= nvme_complete_rq,
+	.init_request	= nth_init_request,
+	.init_hctx	= nth_init_io_hctx,
+	.map_queues	= nth_map_queues,
+	.timeout	= nth_timeout,
+	.poll		= nth_poll,
+};

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Receiving: from the skbs in the socket's queue through the engine, which
+ * says what the bytes are, straight to the pages of the requests.
+ */
+#include <linux/crc32c.h>
+#include <linux/highmem.h>
+#include <linux/skbuff.h>
+#include <net/busy_poll.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "host.h"
+
+struct nth_rx_pass {
+	struct nth_queue *q;
+	size_t budget;
+};
+
+/* Payload goes where the cursor points. @n is within what the command wants. */
+static void nth_store(struct nth_cursor *cur, const u8 *buf, u32 n)
+{
+	while (n) {
+		struct bio_vec bv = bvec_iter_bvec(cur->bvec, cur->it);
+		u32 len = min(n, bv.bv_len);
+
+		memcpy_to_page(bv.bv_page, bv.bv_offset, buf, len);
+		nth_cursor_advance(cur, len);
+		buf += len;
+		n -= len;
+	}
+}
+
+/* The peer has had its say; the sender may still be at work on the command. */
+static void nth_answer(struct nth_queue *q, struct nth_cmd *cmd, __le16 status,
+		       union nvme_result result)
+{
+	/* 0: successful, 1: phase tag of a CQE, reserved in a capsule */
+	if (unlikely(cmd->bad_ddgst) && !(le16_to_cpu(status) >> 1))
+		status = cpu_to_le16(NVME_SC_TRANSIENT_TR_ERR << 1);
+	cmd->status = status;
+	cmd->result = result;
+	WRITE_ONCE(cmd->answered, true);
+	q->completed++;
+	nth_cmd_put(cmd, q->iob);
+}
+
+/* --- one function for each PDU that a controller sends ------------------- */
+
+static int nth_rx_icresp(struct nth_queue *q)
+{
+	complete(&q->wait);
+	return 0;
+}
+
+static bool nth_is_connect(const struct nth_cmd *cmd)
+{
+	return nvme_is_fabrics(&cmd->sqe) &&
+	       cmd->sqe.fabrics.fctype == nvme_fabrics_type_connect;
+}
+
+static int nth_rx_rsp(struct nth_queue *q)
+{
+	struct nvme_tcp_conn *c = &q->conn;
+	struct nth_cmd *cmd = nth_find_cmd(q, c->pdu.cccid);
+	struct nvme_completion cqe;
+	__le16 status;
+	int ret;
+
+	q->rx_rsp++;
+	ret = nvme_tcp_host_rsp(c, cmd ? &cmd->xfer : NULL);
+	if (ret < 0)
+		return ret;
+
+	memcpy(&cqe, c->hdr + NVME_TCP_RSP_CQE, sizeof(cqe));
+	status = cqe.status;
+	if (ret)
+		status = cpu_to_le16(NVME_SC_DATA_XFER_ERROR << 1);
+
+	/* Authentication follows before nvmf_connect_*_queue() returns. */
+	if (unlikely(c->phase == NVME_TCP_PHASE_CONNECT) &&
+	    nth_is_connect(cmd) && !(le16_to_cpu(status) >> 1))
+		nvme_tcp_conn_live(c);
+
+	nth_answer(q, cmd, status, cqe.result);
+	return 0;
+}
+
+static int nth_rx_c2h_data(struct nth_queue *q)
+{
+	struct nth_cmd *cmd = nth_find_cmd(q, q->conn.pdu.cccid);
+
+	q->rx_c2h_data++;
+	q->rx_cmd = cmd;
+	return nvme_tcp_host_c2h_data(&q->conn, cmd ? &cmd->xfer : NULL);
+}
+
+static int nth_rx_r2t(struct nth_queue *q)
+{
+	struct nvme_tcp_conn *c = &q->conn;
+	struct nth_cmd *cmd = nth_find_cmd(q, c->pdu.cccid);
+	struct nvme_tcp_r2t r2t;
+	int ret;
+
+	q->rx_r2t++;
+	if (!cmd)
+		return nvme_tcp_host_r2t(c, NULL, &r2t);
+
+	spin_lock_bh(&q->tx.grant_lock);
+	ret = nvme_tcp_host_r2t(c, &cmd->xfer, &r2t);
+	if (!ret && WARN_ON_ONCE(cmd->r2ts == NTH_MAXR2T))
+		ret = nvme_tcp_rx_refuse(c, NVME_TCP_FES_LIMIT, 0, "R2T");
+	if (!ret) {
+		cmd->r2t[(cmd->r2t_first + cmd->r2ts++) % NTH_MAXR2T] = r2t;
+		if (list_empty(&cmd->grant)) {
+			atomic_inc(&cmd->holds);
+			list_add_tail(&cmd->grant, &q->tx.grants);
+		}
+	}
+	spin_unlock_bh(&q->tx.grant_lock);
+	return ret;
+}
+
+static int nth_rx_term(struct nth_queue *q)
+{
+	const struct nvme_tcp_pdu *pdu = &q->conn.pdu;
+
+	dev_err(q->ctrl->ctrl.device,
+		"queue %d: the controller ended the connection: %s (FES %#x), FEI %#x\n",
+		q->qid, nvme_tcp_fes_name(pdu->fes, NVME_TCP_CTRL), pdu->fes,
+		pdu->fei);
+	nth_queue_fail(q, -ECONNABORTED);
+	return 0;
+}
+
+static int (*const nth_rx_pdu[NVME_TCP_TYPES])(struct nth_queue *q) = {
+	[NVME_TCP_ICRESP]	= nth_rx_icresp,
+	[NVME_TCP_C2H_TERM]	= nth_rx_term,
+	[NVME_TCP_RSP]		= nth_rx_rsp,
+	[NVME_TCP_C2H_DATA]	= nth_rx_c2h_data,
+	[NVME_TCP_R2T]		= nth_rx_r2t,
+};
+
+/* All of a PDU is here. Only C2HData has something left to do. */
+static void nth_rx_done(struct nth_queue *q)
+{
+	struct nth_cmd *cmd = q->rx_cmd;
+
+	if (q->conn.pdu.type != NVME_TCP_C2H_DATA)
+		return;
+	q->rx_cmd = NULL;
+	if (unlikely(!q->conn.ddgst_ok)) {
+		cmd->bad_ddgst = true;
+		q->rx_ddgst_error++;
+		dev_warn_ratelimited(q->ctrl->ctrl.device,
+				     "queue %d: data digest error in command %#06x, to be retried\n",
+				     q->qid, cmd->sqe.common.command_id);
+	}
+	if (cmd->xfer.success) {
+		q->rx_success++;
+		nth_answer(q, cmd, 0, (union nvme_result){ });
+	}
+}
+
+static int nth_rx_broken(struct nth_queue *q)
+{
+	const struct nvme_tcp_conn *c = &q->conn;
+
+	/* No FES: it is over because a TermReq came, which said why. */
+	if (c->err.fes) {
+		dev_err(q->ctrl->ctrl.device,
+			"queue %d: protocol error of the controller: %s, %s (FES %#x), FEI %#x\n",
+			q->qid, c->err.what ?: "",
+			nvme_tcp_fes_name(c->err.fes, NVME_TCP_CTRL),
+			c->err.fes, c->err.fei);
+		set_bit(NTH_Q_TERM, &q->flags);
+	}
+	nth_queue_fail(q, -EPROTO);
+	return -EPROTO;
+}
+
+/* Bytes that follow each other in memory. An error: the connection is dead. */
+static int nth_rx_bytes(struct nth_queue *q, const u8 *buf, size_t len)
+{
+	struct nvme_tcp_conn *c = &q->conn;
+
+	for (;;) {
+		enum nvme_tcp_ev ev;
+		size_t used;
+		u32 n, crc;
+
+		ev = nvme_tcp_rx_feed(c, buf, len, &used);
+		buf += used;
+		len -= used;
+
+		switch (ev) {
+		case NVME_TCP_EV_MORE:
+			return 0;
+		case NVME_TCP_EV_HEADER:
+			/* The phase table lets no other types through. */
+			if (nth_rx_pdu[c->pdu.type](q))
+				return nth_rx_broken(q);
+			break;
+		case NVME_TCP_EV_DATA:
+			n = min_t(size_t, len, c->data_left);
+			crc = c->want_ddgst ? crc32c(c->crc, buf, n) : 0;
+			nth_store(&q->rx_cmd->data, buf, n);
+			nvme_tcp_rx_take(c, n, crc);
+			buf += n;
+			len -= n;
+			break;
+		case NVME_TCP_EV_DONE:
+			nth_rx_done(q);
+			break;
+		case NVME_TCP_EV_ERROR:
+			return nth_rx_broken(q);
+		}
+	}
+}
+
+/* An skb's bytes lie in its linear part, its fragments, or other skbs. */
+static int nth_rx_skb(read_descriptor_t *desc, struct sk_buff *skb,
+		      unsigned int off, size_t len)
+{
+	struct nth_rx_pass *pass = desc->arg.data;
+	struct nth_queue *q = pass->q;
+	int ret = 0;
+
+	if (off + len <= skb_headlen(skb)) {
+		ret = nth_rx_bytes(q, skb->data + off, len);
+	} else {
+		struct skb_seq_state st;
+		unsigned int at = 0, n;
+		const u8 *buf;
+
+		skb_prepare_seq_read(skb, off, off + len, &st);
+		while (!ret && (n = skb_seq_read(at, &buf, &st)) != 0) {
+			ret = nth_rx_bytes(q, buf, n);
+			at += n;
+		}
+		if (ret)
+			skb_abort_seq_read(&st);
+	}
+
+	q->rx_bytes += len;
+	pass->budget -= min(pass->budget, len);
+	if (ret || !pass->budget)
+		desc->count = 0;
+	return len;
+}
+
+/**
+ * nth_rx_run - read what the socket has, within a budget
+ * @q: queue that is up
+ * @iob: collects completions, for the caller to end; NULL: they are collected
+ *	and ended here
+ * @budget: bytes; the skb that uses them up is read to its end
+ *
+ * Context: the caller owns the socket: softirq with the socket's spinlock, or
+ * process context between lock_sock() and release_sock().
+ * Return: true when the budget ran out and there may be more.
+ */
+bool nth_rx_run(struct nth_queue *q, struct io_comp_batch *iob, size_t budget)
+{
+	struct nth_rx_pass pass = { .q = q, .budget = budget };
+	read_descriptor_t desc = { .arg.data = &pass, .count = 1 };
+	DEFINE_IO_COMP_BATCH(mine);
+
+	if (unlikely(q->conn.phase == NVME_TCP_PHASE_DEAD))
+		return false;
+
+	q->completed = 0;
+	q->iob = iob ?: &mine;
+	tcp_read_sock(q->sock->sk, &desc, nth_rx_skb);
+	q->iob = NULL;
+	if (mine.complete)
+		mine.complete(&mine);
+
+	/* R2Ts are served at once, while the socket is ours. */
+	if (!list_empty(&q->tx.grants))
+		nth_tx_run(q, NTH_TX_RECEIVER);
+
+	if (pass.budget)
+		return false;
+	q->rx_over_budget++;
+	return true;
+}
+
+/**
+ * nth_poll - blk-mq's ->poll(): look for completions of polled commands
+ * @hctx: hardware queue of type HCTX_TYPE_POLL
+ * @iob: the caller's batch of completions
+ *
+ * Context: process context, may sleep for the socket's lock.
+ * Return: how many commands were answered.
+ */
+int nth_poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *iob)
+{
+	struct nth_queue *q = hctx->driver_data;
+	struct sock *sk;
+	int found = 0;
+
+	/* One poller reads for all; nth_queue_down() waits for it. */
+	if (test_and_set_bit_lock(NTH_Q_POLLING, &q->flags))
+		return 0;
+	smp_mb__after_atomic();
+	if (!test_bit(NTH_Q_UP, &q->flags))
+		goto out;
+
+	sk = q->sock->sk;
+	if (skb_queue_empty_lockless(&sk->sk_receive_queue)) {
+		if (sk_can_busy_loop(sk))
+			sk_busy_loop(sk, true);
+		if (skb_queue_empty_lockless(&sk->sk_receive_queue))
+			goto out;
+	}
+	lock_sock(sk);
+	q->rx_poll++;
+	nth_rx_run(q, iob, NTH_RX_BUDGET);
+	found = q->completed;
+	release_sock(sk);
+out:
+	nth_unlock_bit(q, NTH_Q_POLLING);
+	return found;
+}
