@@ -70,10 +70,13 @@ static bool tt_conn_more(struct tt_conn *conn)
 {
 	if (test_bit(TT_RX_KICK, &conn->flags) || !llist_empty(&conn->ready))
 		return true;
-	/* A full socket says when it has room again. */
-	if (conn->tx.bytes || test_bit(TT_TERM, &conn->flags))
-		return false;
-	return !llist_empty(&conn->done) || !llist_empty(&conn->r2tq);
+	/* A full socket says when it has room again, and may have done so. */
+	if (conn->tx.bytes)
+		return test_bit(TT_SPACE, &conn->flags);
+	if (unlikely(test_bit(TT_TERM, &conn->flags)))
+		return !test_bit(TT_TERM_BUILT, &conn->flags);
+	return test_bit(TT_ICRESP, &conn->flags) ||
+	       !llist_empty(&conn->done) || !llist_empty(&conn->r2tq);
 }
 
 static void tt_conn_work(struct work_struct *work)
@@ -203,6 +206,7 @@ static void tt_conn_write_space(struct sock *sk)
 	conn = sk->sk_user_data;
 	if (conn && sk_stream_is_writeable(sk)) {
 		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+		set_bit(TT_SPACE, &conn->flags);
 		tt_conn_kick(conn);
 	}
 	read_unlock_bh(&sk->sk_callback_lock);

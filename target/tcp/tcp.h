@@ -86,6 +86,7 @@ enum tt_flag {
 	TT_EOF,			/* the peer will send nothing more */
 	TT_RX_KICK,		/* there may be bytes that softirq left */
 	TT_ICRESP,		/* an ICResp is due */
+	TT_SPACE,		/* write_space came since the last sendmsg */
 	TT_LIVE,		/* Connect succeeded, slots are there */
 };
 

@@ -321,6 +321,7 @@ static int tt_tx_flush(struct tt_conn *conn, bool more)
 			msg.msg_flags |= MSG_MORE;
 		iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, &tx->bv[tx->first],
 			      tx->nr - tx->first, tx->bytes);
+		clear_bit(TT_SPACE, &conn->flags);
 		ret = sock_sendmsg(conn->sock, &msg);
 		conn->stats.sends++;
 		if (ret == -EAGAIN || ret == -ENOMEM || ret == -ENOBUFS) {
