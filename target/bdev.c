@@ -346,16 +346,19 @@ void tgt_bdev_close(struct tgt_ns *ns)
 
 /**
  * tgt_bdev_revalidate() - look at the size again
- * @ns: open, and kept so by the caller
+ * @ns: kept open by the caller; nothing happens if it is closed
  *
- * Context: process, may sleep; subsys->lock held, so that of several callers
- * one sees the change.
+ * Context: process, may sleep. Of callers at the same time, each may find the
+ * change.
  * Return: true if it has changed; the hosts are then to be told.
  */
 bool tgt_bdev_revalidate(struct tgt_ns *ns)
 {
-	loff_t size = ns->backend->size(ns);
+	loff_t size;
 
+	if (!ns->backend)
+		return false;
+	size = ns->backend->size(ns);
 	if (size == ns->size)
 		return false;
 	WRITE_ONCE(ns->size, size);

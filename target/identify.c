@@ -88,9 +88,9 @@ static u16 fill_ctrl(struct tgt_req *req, void *buf)
 	id->sqes = NVME_NVM_IOSQES << 4 | NVME_NVM_IOSQES;
 	id->cqes = NVME_NVM_IOCQES << 4 | NVME_NVM_IOCQES;
 	id->maxcmd = cpu_to_le16(ctrl->queue_size);
-	id->nn = cpu_to_le32(subsys->max_nsid);
-	/* ANA demands a value (5.1.13.2.1); hosts size the ANA log by it. */
-	id->mnan = id->nn;
+	id->nn = cpu_to_le32(READ_ONCE(subsys->max_nsid));
+	/* How many at a time; hosts size the ANA log by it. */
+	id->mnan = cpu_to_le32(TGT_MAX_NSID);
 	id->oncs = cpu_to_le16(oncs());
 	/*
 	 * Hosts look at this once, but namespaces come and go: there is a cache

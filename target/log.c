@@ -5,6 +5,7 @@
 #include <linux/math64.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/unaligned.h>
 
 #include "admin.h"
@@ -150,7 +151,17 @@ static u16 put_firmware(struct tgt_view *v)
 	return 0;
 }
 
-/* Holds the changes since it was last read; too many are FFFFFFFFh. */
+static int by_nsid(const void *a, const void *b)
+{
+	u32 x = le32_to_cpup(a), y = le32_to_cpup(b);
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * Holds the changes since it was last read, in order as in any list of
+ * namespaces; too many are FFFFFFFFh.
+ */
 static u16 put_changed_ns(struct tgt_view *v)
 {
 	struct tgt_ctrl *ctrl = v->req->queue->ctrl;
@@ -172,6 +183,8 @@ static u16 put_changed_ns(struct tgt_view *v)
 		ctrl->nr_changed = 0;
 	spin_unlock_irq(&ctrl->aer_lock);
 
+	if (nr != U32_MAX)
+		sort(list, nr, sizeof(*list), by_nsid, NULL);
 	tgt_view_put(v, list, size);
 	kfree(list);
 	return 0;
@@ -261,7 +274,7 @@ static struct ana_snapshot *ana_look(struct tgt_ctrl *ctrl)
 
 	rcu_read_lock();
 	xa_for_each(&subsys->namespaces, nsid, ns) {
-		if (s->nr_ns == max)
+		if (s->nr_ns == TGT_MAX_NSID)
 			break;
 		s->ns[s->nr_ns].nsid = nsid;
 		s->ns[s->nr_ns++].grpid = READ_ONCE(ns->anagrpid);
