@@ -53,7 +53,7 @@ static int nth_rx_icresp(struct nth_queue *q)
 	return 0;
 }
 
-static bool nth_is_connect(const struct nth_cmd *cmd)
+static bool nth_is_connect(struct nth_cmd *cmd)
 {
 	return nvme_is_fabrics(&cmd->sqe) &&
 	       cmd->sqe.fabrics.fctype == nvme_fabrics_type_connect;
