@@ -13,7 +13,7 @@ NULLB=/sys/kernel/config/nullb
 TADDR=${VM_taddr:-127.0.0.1}
 TADDR6=${VM_taddr6:-::1}
 SVC=4420
-: "${VM_peer:=no}" "${VM_modules:=ours}" "${VM_test:=shell}"
+: "${VM_scale:=1}" "${VM_peer:=no}" "${VM_modules:=ours}" "${VM_test:=shell}"
 
 step() { echo "== $*"; }
 note() { echo "   $*"; }
@@ -41,7 +41,7 @@ run() {
 wait_for() {
 	local limit=$1 what=$2 end
 	shift 2
-	end=$((SECONDS + limit))
+	end=$((SECONDS + limit * VM_scale))
 	until "$@" > /dev/null 2>&1; do
 		((SECONDS < end)) || fail "waited $limit s for $what"
 		sleep 0.1
@@ -52,7 +52,7 @@ wait_for() {
 bounded() {
 	local limit=$1 rc=0
 	shift
-	timeout -k 2 "$limit" "$@" || rc=$?
+	timeout -k 2 $((limit * VM_scale)) "$@" || rc=$?
 	((rc != 124 && rc != 137)) || fail "still running after $limit s: $*"
 	return $rc
 }
@@ -61,7 +61,7 @@ bounded() {
 must_fail() {
 	local pattern=$1 out rc=0
 	shift
-	out=$(timeout -k 2 60 "$@" 2>&1) || rc=$?
+	out=$(timeout -k 2 $((60 * VM_scale)) "$@" 2>&1) || rc=$?
 	((rc != 124 && rc != 137)) || fail "hung: $*"
 	((rc != 0)) || fail "should have failed: $*"
 	[[ $out =~ $pattern ]] || fail "$*: expected '$pattern', got: $out"
@@ -90,7 +90,7 @@ on_target() {
 		echo
 	} > $VM_SHARE/req.tmp
 	mv $VM_SHARE/req.tmp $VM_SHARE/req.$n
-	local end=$((SECONDS + 120))
+	local end=$((SECONDS + 120 * VM_scale))
 	until [[ -e $VM_SHARE/rc.$n ]]; do
 		((SECONDS < end)) || fail "the target machine did not answer: $*"
 		sleep 0.1
@@ -276,7 +276,7 @@ find_ns() {
 
 # ns_dev NQN NSID: its block device, once it is there
 ns_dev() {
-	local end=$((SECONDS + 20)) d
+	local end=$((SECONDS + 20 * VM_scale)) d
 
 	until d=$(find_ns "$1" "$2"); do
 		((SECONDS < end)) || fail "no block device for $1 namespace $2"
@@ -295,7 +295,7 @@ fio_run() {
 	local log rc=0
 
 	log=$(mktemp)
-	timeout -k 5 "${FIO_LIMIT:-100}" fio --name=t --direct=1 --ioengine=io_uring \
+	timeout -k 5 "$((${FIO_LIMIT:-100} * VM_scale))" fio --name=t --direct=1 --ioengine=io_uring \
 		--group_reporting "$@" > "$log" 2>&1 || rc=$?
 	if ((rc)) || grep -qE 'err= *[1-9]|verify: bad|fio: .*error' "$log"; then
 		tail -n 40 "$log"

@@ -22,6 +22,16 @@ TREE = os.path.abspath(os.path.join(VM, "..", "..", ".."))
 # The root file system needs these before anything can be loaded from it
 BOOT_MODULES = ["virtio_pci", "9p", "9pnet_virtio", "overlay", "virtio_net"]
 
+# What a guest may want to load: depmod over all of a distribution's modules is slow
+GUEST_MODULES = ["modules.builtin", "modules.order", "modules.builtin.modinfo"] + \
+    ["kernel/" + d for d in (
+        "arch", "crypto", "lib", "fs", "net/9p", "net/core", "net/ipv4", "net/ipv6", "net/sched",
+        "net/tls", "net/802", "net/8021q", "net/llc", "net/bridge", "net/netfilter",
+        "drivers/nvme", "drivers/block", "drivers/md", "drivers/virtio", "drivers/dax",
+        "drivers/nvdimm", "drivers/base", "drivers/net/*.ko*", "drivers/char/hw_random",
+        "drivers/scsi/scsi_*.ko*", "drivers/scsi/sd_mod.ko*", "drivers/target",
+        "drivers/infiniband/core", "security", "virt")]
+
 OURS = ["common/nvme-tcp-pdu.ko", "host/nvme-tcp.ko",
         "target/nvmet.ko", "target/nvmet-tcp.ko"]
 
@@ -129,17 +139,18 @@ class Kernel:
         shutil.rmtree(work, ignore_errors=True)
         dest = os.path.join(work, "lib/modules", self.version)
         os.makedirs(dest)
-        for entry in sorted(os.listdir(self.stock)):
-            if entry in ("build", "source", "updates") or \
-                    entry.startswith("modules.") and entry not in \
-                    ("modules.builtin", "modules.order", "modules.builtin.modinfo"):
-                continue
-            src = os.path.join(self.stock, entry)
-            if subprocess.run(["cp", "-al", src, dest], stderr=subprocess.DEVNULL).returncode:
-                subprocess.run(["cp", "-a", src, dest], check=True)
+        for pattern in GUEST_MODULES:
+            for src in glob.glob(os.path.join(self.stock, pattern)):
+                to = os.path.join(dest, os.path.dirname(os.path.relpath(src, self.stock)))
+                os.makedirs(to, exist_ok=True)
+                if subprocess.run(["cp", "-al", src, to], stderr=subprocess.DEVNULL).returncode:
+                    subprocess.run(["cp", "-a", src, to], check=True)
         for ko in kos:
             os.makedirs(os.path.join(dest, "updates"), exist_ok=True)
-            shutil.copy(ko, os.path.join(dest, "updates"))
+            to = os.path.join(dest, "updates", os.path.basename(ko))
+            # Debug information is most of a module, and a guest reads it over 9p
+            if subprocess.run([tool("strip"), "-g", "-o", to, ko]).returncode:
+                shutil.copy(ko, to)
         subprocess.run([tool("depmod"), "-b", work, self.version], check=True)
         shutil.rmtree(root, ignore_errors=True)
         os.rename(work, root)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One virtual machine: QEMU's command line, its two serial ports, its death."""
 
+import ctypes
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ import time
 from . import kernel
 
 STAMP = re.compile(r"^\[ *\d+\.\d+\](\[[^\]]*\])? ")
-MARK = re.compile(r"vmtest: (ready|begin|end|done)\b ?(.*)")
+MARK = re.compile(r"vmtest: (ready|begin|timeout|end|done)\b ?(.*)")
 
 
 def accelerator():
@@ -51,6 +52,11 @@ def _exit_rom():
     with open(path, "wb") as f:
         f.write(rom)
     return path
+
+
+def _die_with_parent():
+    """However the harness ends, no QEMU stays: PR_SET_PDEATHSIG, SIGKILL."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 class Machine:
@@ -128,7 +134,7 @@ class Machine:
             self.log.write(f"# {self.role}: {' '.join(args)}\n")
         self.proc = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                      stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()],
-                                     start_new_session=True)
+                                     start_new_session=True, preexec_fn=_die_with_parent)
         theirs.close()
         ours.setblocking(False)
         os.set_blocking(self.proc.stdout.fileno(), False)

@@ -49,7 +49,7 @@ class Session:
         self.accel = accel
         self.log = log
         self.say = say
-        self.boot_limit = boot_limit * (1 if accel == "kvm" else 1)
+        self.boot_limit = boot_limit
         self.idle_limit = idle_limit
         self.deadline = deadline
         self.results = []
@@ -106,7 +106,8 @@ class Session:
         self.kernel_log = []        # of the current test
         self.output = []
         self.verdict = None         # (what, when): the run is over, trace arriving
-        self.finished = False
+        self.finished = self.late = False
+        self.scale = 1
         sel = selectors.DefaultSelector()
         for m in self.machines:
             for fd, which in m.fds():
@@ -143,10 +144,10 @@ class Session:
         if t is None and len(self.ready) < len(self.machines):
             if now - self.begun > self.boot_limit:
                 self.verdict = (f"no boot within {self.boot_limit} s", now)
-        elif t and now - self.begun > t.timeout + SLACK:
-            self.verdict = (f"hang: no end {SLACK} s after its limit of {t.timeout} s", now)
-        elif now - self.heard > self.idle_limit:
-            self.verdict = (f"hang: silent for {self.idle_limit} s", now)
+        elif t and now - self.begun > t.timeout * self.scale + SLACK * self.scale:
+            self.verdict = (f"hang: no end {SLACK * self.scale} s after its limit", now)
+        elif now - self.heard > self.idle_limit * self.scale:
+            self.verdict = (f"hang: silent for {self.idle_limit * self.scale} s", now)
 
     def take(self, m, which, line, now):
         if which == "u":
@@ -163,21 +164,24 @@ class Session:
             return
         allow = self.current.allow if self.current else ()
         kind = judge(text, allow)
-        if kind and not self.verdict:
+        if kind and not self.verdict and not self.late:
             self.verdict = (f"kernel: {kind}: {text[:120]}"
                             f"{' (' + m.role + ')' if who else ''}", now)
 
     def mark(self, m, what, rest, now):
         if what == "ready":
             self.ready.add(m.role)
+            self.scale = max(self.scale, int(rest.split()[1]))
             if len(self.ready) == len(self.machines):
                 self.say(f"-- up after {now - self.booted:.0f} s")
                 self.begun = now
         elif what == "begin":
             self.current = next(t for t in self.tests if t.name == rest)
             self.begun = now
-            self.kernel_log, self.output = [], []
+            self.kernel_log, self.output, self.late = [], [], False
             self.say.begin(self.current)
+        elif what == "timeout":
+            self.late = True    # what follows is the guest's own list of blocked tasks
         elif what == "end":
             name, rc = rest.split()
             self.end(int(rc), now)
