@@ -226,10 +226,20 @@ static int nth_io_alloc(struct nth_ctrl *ctrl, unsigned int nr)
 	return 0;
 }
 
+/* Queues behind the first @nr have heirs among these from now on, or none. */
+static void nth_io_bequeath(struct nth_ctrl *ctrl, unsigned int nr, bool on)
+{
+	unsigned int qid;
+
+	for (qid = nr + 1; qid <= ctrl->io_set.nr_hw_queues; qid++)
+		WRITE_ONCE(ctrl->queues[qid]->heir,
+			   on ? ctrl->queues[1 + (qid - 1) % nr] : NULL);
+}
+
 /*
  * The controller gives another number of queues than before. What was begun
- * on the old ones has to end on them, which it can, as those that are still
- * there work already; then the hardware queues are made anew.
+ * on the old ones has to end on them, or on their heirs; those that are still
+ * there work already. Then the hardware queues are made anew.
  */
 static int nth_io_resize(struct nth_ctrl *ctrl, unsigned int nr)
 {
@@ -238,12 +248,14 @@ static int nth_io_resize(struct nth_ctrl *ctrl, unsigned int nr)
 
 	dev_info(nctrl->device, "%u I/O queues instead of %u\n", nr,
 		 ctrl->io_set.nr_hw_queues);
+	nth_io_bequeath(ctrl, nr, true);
 	nvme_start_freeze(nctrl);
 	nvme_unquiesce_io_queues(nctrl);
-	if (nvme_wait_freeze_timeout(nctrl, NVME_IO_TIMEOUT))
-		blk_mq_update_nr_hw_queues(&ctrl->io_set, nr);
-	else
+	if (!nvme_wait_freeze_timeout(nctrl, NVME_IO_TIMEOUT))
 		ret = -ETIMEDOUT;
+	nth_io_bequeath(ctrl, nr, false);
+	if (!ret)
+		blk_mq_update_nr_hw_queues(&ctrl->io_set, nr);
 	nvme_unfreeze(nctrl);
 	if (ret)
 		dev_err(nctrl->device, "commands begun before do not come to an end\n");

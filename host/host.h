@@ -95,6 +95,7 @@ struct nth_cmd {
 	/* receiver's */
 	bool answered;			/* the sender may look, and give up */
 	bool bad_ddgst;
+	bool guest;			/* see struct nth_queue */
 	__le16 status;			/* as in a CQE */
 	union nvme_result result;
 
@@ -221,8 +222,8 @@ enum nth_queue_flags {
  * number of times. down_lock serializes the two.
  *
  * Receiving (conn's receive half, rx_cmd, rx counters) is done by whoever owns
- * the socket: sk_data_ready with the socket's spinlock held, or a worker or
- * ->poll() between lock_sock() and release_sock().
+ * the socket: sk_data_ready and ->poll() with the socket's spinlock held, the
+ * worker between lock_sock() and release_sock().
  *
  * Sending (tx) is done by whoever has set NTH_Q_SENDING, a lock that is only
  * ever tried. Who fails to get it is sure that the holder looks for work once
@@ -239,6 +240,12 @@ enum nth_queue_flags {
  *  6. the socket is released; what it still refers to is dropped with a RST
  * After that no context refers to a command of this queue and the requests
  * can be cancelled.
+ *
+ * Heirs and guests: when the controller gives fewer queues than it did before
+ * a reconnect, blk-mq still has requests bound to queues that are no more, and
+ * will not make its map anew before these have ended. Meanwhile such a queue
+ * has an heir, a live one which sends these commands, one at a time, with the
+ * one CID that no request of its own uses: the tag reserved for Connect.
  */
 struct nth_queue {
 	struct nth_ctrl *ctrl;
@@ -258,6 +265,9 @@ struct nth_queue {
 	struct io_comp_batch *iob;	/* of this pass, or NULL */
 	unsigned int completed;		/* in this pass */
 	NTH_RX_COUNTERS(NTH_COUNTER)
+
+	struct nth_queue *heir;		/* of a queue that is no more */
+	struct nth_cmd *guest;		/* of an heir: cmpxchg from NULL, and back */
 
 	struct delayed_work work;
 	struct mutex down_lock;

@@ -260,6 +260,7 @@ static void nth_queue_take_down(struct nth_queue *q)
 	q->rx_cmd = NULL;
 	nth_tx_drain(q);
 	nth_sock_close(q);
+	WRITE_ONCE(q->guest, NULL);
 	if (!q->qid)
 		atomic_set(&q->ctrl->aer.holds, 0);
 }

@@ -63,6 +63,8 @@ static void nth_cmd_complete(struct nth_cmd *cmd, struct io_comp_batch *iob)
 		return;
 	}
 
+	if (unlikely(cmd->guest))
+		WRITE_ONCE(cmd->q->guest, NULL);
 	rq = nth_rq(cmd);
 	if (nvme_try_complete_req(rq, cmd->status, cmd->result))
 		return;
@@ -105,11 +107,15 @@ struct nth_cmd *nth_find_cmd(struct nth_queue *q, u16 cid)
 			return NULL;
 	} else {
 		rq = nvme_find_rq(q->tags, cid);
-		if (unlikely(!rq || blk_mq_rq_state(rq) != MQ_RQ_IN_FLIGHT))
-			return NULL;
-		cmd = blk_mq_rq_to_pdu(rq);
-		if (unlikely(cmd->q != q))
-			return NULL;
+		if (likely(rq && blk_mq_rq_state(rq) == MQ_RQ_IN_FLIGHT)) {
+			cmd = blk_mq_rq_to_pdu(rq);
+			if (unlikely(cmd->q != q))
+				return NULL;
+		} else {
+			cmd = READ_ONCE(q->guest);
+			if (!cmd || cid != cmd->sqe.common.command_id)
+				return NULL;
+		}
 	}
 	return unlikely(cmd->answered) ? NULL : cmd;
 }
@@ -121,6 +127,7 @@ static void nth_cmd_start(struct nth_cmd *cmd, struct nth_queue *q,
 	cmd->in_capsule = 0;
 	cmd->answered = false;
 	cmd->bad_ddgst = false;
+	cmd->guest = false;
 	cmd->r2t_first = 0;
 	cmd->r2ts = 0;
 	INIT_LIST_HEAD(&cmd->grant);
@@ -146,6 +153,41 @@ static void nth_map_data(struct nth_cmd *cmd, struct nth_queue *q,
 		cmd->in_capsule = len;
 }
 
+static void nth_send(struct nth_cmd *cmd, struct nth_queue *q, struct request *rq,
+		     bool last)
+{
+	atomic_set(&cmd->holds, 2);
+	nvme_start_request(rq);
+
+	/* From here on the answer may complete it at any time. */
+	nth_tx_submit(q, cmd);
+	if (last)
+		nth_tx_run(q, NTH_TX_SUBMITTER);
+}
+
+static blk_status_t nth_queue_as_guest(struct nth_queue *heir, struct nvme_ns *ns,
+				       struct request *rq)
+{
+	struct nth_cmd *cmd = blk_mq_rq_to_pdu(rq);
+	blk_status_t ret;
+
+	if (!test_bit(NTH_Q_LIVE, &heir->flags))
+		return nvme_fail_nonready_command(&heir->ctrl->ctrl, rq);
+	if (cmpxchg(&heir->guest, NULL, cmd))
+		return BLK_STS_RESOURCE;
+	ret = nvme_setup_cmd(ns, rq);
+	if (ret) {
+		WRITE_ONCE(heir->guest, NULL);
+		return ret;
+	}
+	/* Reserved tags come first: it is tag 0, with the request's own count. */
+	cmd->sqe.common.command_id &= ~(u16)nvme_tag_from_cid(U16_MAX);
+	nth_map_data(cmd, heir, rq);
+	cmd->guest = true;
+	nth_send(cmd, heir, rq, true);
+	return BLK_STS_OK;
+}
+
 static blk_status_t nth_queue_rq(struct blk_mq_hw_ctx *hctx,
 				 const struct blk_mq_queue_data *bd)
 {
@@ -155,21 +197,20 @@ static blk_status_t nth_queue_rq(struct blk_mq_hw_ctx *hctx,
 	struct nth_cmd *cmd = blk_mq_rq_to_pdu(rq);
 	blk_status_t ret;
 
-	if (!nvme_check_ready(ctrl, rq, test_bit(NTH_Q_LIVE, &q->flags)))
+	if (!nvme_check_ready(ctrl, rq, test_bit(NTH_Q_LIVE, &q->flags))) {
+		struct nth_queue *heir = READ_ONCE(q->heir);
+
+		if (unlikely(heir))
+			return nth_queue_as_guest(heir, hctx->queue->queuedata, rq);
 		return nvme_fail_nonready_command(ctrl, rq);
+	}
 
 	ret = nvme_setup_cmd(hctx->queue->queuedata, rq);
 	if (unlikely(ret))
 		return ret;
 
 	nth_map_data(cmd, q, rq);
-	atomic_set(&cmd->holds, 2);
-	nvme_start_request(rq);
-
-	/* From here on the answer may complete it at any time. */
-	nth_tx_submit(q, cmd);
-	if (bd->last)
-		nth_tx_run(q, NTH_TX_SUBMITTER);
+	nth_send(cmd, q, rq, bd->last);
 	return BLK_STS_OK;
 }
 

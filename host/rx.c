@@ -291,7 +291,7 @@ bool nth_rx_run(struct nth_queue *q, struct io_comp_batch *iob, size_t budget)
  * @hctx: hardware queue of type HCTX_TYPE_POLL
  * @iob: the caller's batch of completions
  *
- * Context: process context, may sleep for the socket's lock.
+ * Context: process context; does not sleep.
  * Return: how many commands were answered.
  */
 int nth_poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *iob)
@@ -314,11 +314,16 @@ int nth_poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *iob)
 		if (skb_queue_empty_lockless(&sk->sk_receive_queue))
 			goto out;
 	}
-	lock_sock(sk);
-	q->rx_poll++;
-	nth_rx_run(q, iob, NTH_RX_BUDGET);
-	found = q->completed;
-	release_sock(sk);
+	/* As softirq would: pollers hold rcu_read_lock() and must not sleep. */
+	local_bh_disable();
+	bh_lock_sock(sk);
+	if (!sock_owned_by_user(sk)) {
+		q->rx_poll++;
+		nth_rx_run(q, iob, NTH_RX_BUDGET);
+		found = q->completed;
+	}
+	bh_unlock_sock(sk);
+	local_bh_enable();
 out:
 	nth_unlock_bit(q, NTH_Q_POLLING);
 	return found;
