@@ -224,7 +224,9 @@ void tt_slot_put(struct tt_slot *slot)
 	if (slot->mem > TT_SLOT_CACHE || slot->bvec != slot->small)
 		tt_slot_free_mem(slot);
 	tt_slot_state(slot, TT_FREE);
-	llist_add(&slot->node, &conn->freed);
+	/* The Connect's is not in conn->slots, where its TTAGs would be sought. */
+	if (likely(slot != &conn->first || conn->slots == slot))
+		llist_add(&slot->node, &conn->freed);
 }
 
 /**
