@@ -242,7 +242,7 @@ u16 tgt_ctrl_create(struct tgt_queue *q, struct tgt_subsys *subsys,
 		    const char *hostnqn, const uuid_t *hostid, u32 kato,
 		    u16 sqsize)
 {
-	u16 size = clamp(q->port->max_queue_size, TGT_MIN_QSIZE, TGT_MAX_QSIZE);
+	u16 size = tgt_port_queue_size(q->port);
 	struct tgt_ctrl *ctrl;
 	u16 status;
 

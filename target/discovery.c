@@ -80,21 +80,6 @@ static void put_all(struct disc_read *r, const struct tgt_addr *own)
 		put_entry(r, &ref->addr, NVME_DISC_SUBSYS_NAME, NVME_NQN_DISC, 0);
 }
 
-/**
- * tgt_disc_log_len - how many bytes a Get Log Page asks for
- * @req: the command
- *
- * Context: any.
- * Return: NUMD in bytes; 0, which is never right, for more than 4 GiB.
- */
-u32 tgt_disc_log_len(struct tgt_req *req)
-{
-	const struct nvme_get_log_page_command *c = &req->sqe.get_log_page;
-	u64 dwords = ((u64)le16_to_cpu(c->numdu) << 16 | le16_to_cpu(c->numdl)) + 1;
-
-	return dwords < BIT_ULL(30) ? dwords * 4 : 0;
-}
-
 static u16 read_log(struct tgt_req *req)
 {
 	const struct nvme_get_log_page_command *c = &req->sqe.get_log_page;
@@ -192,7 +177,7 @@ void tgt_disc_identify(struct tgt_req *req)
 	id->aerl = TGT_MAX_AER - 1;
 	id->elpe = TGT_ERR_LOG - 1;
 	id->lpa = BIT(2);		/* extended data: LPO, NUMDU */
-	id->kas = cpu_to_le16(1);	/* units of 100 ms */
+	id->kas = cpu_to_le16(10);		/* of 100 ms */
 	id->maxcmd = cpu_to_le16(ctrl->queue_size);
 	/* SGLs, any alignment; in-capsule data by offset; transport SGLs */
 	id->sgls = cpu_to_le32(BIT(0) | BIT(20));

@@ -122,6 +122,10 @@ static u16 connect(struct tgt_req *req)
 		req->error_loc = IN_SQE(recfmt);
 		return NVME_SC_CONNECT_FORMAT | NVME_STATUS_DNR;
 	}
+	if (!c->qid && le32_to_cpu(c->kato) > TGT_KATO_MAX_MS) {
+		req->error_loc = IN_SQE(kato);
+		return NVME_SC_KA_TIMEOUT_INVALID | NVME_STATUS_DNR;
+	}
 	/* 0's based, and a queue of one entry can hold nothing */
 	if (!le16_to_cpu(c->sqsize))
 		return invalid_param(req, IN_SQE(sqsize));

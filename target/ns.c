@@ -142,7 +142,6 @@ int tgt_ns_enable(struct tgt_ns *ns)
 	ret = publish(ns);
 	if (ret)
 		goto exit;
-	pr_info("adding nsid %u to subsystem %s\n", ns->nsid, ns->subsys->nqn);
 	return 0;
 
 exit:
@@ -308,8 +307,9 @@ static ssize_t ns_device_path_show(struct config_item *item, char *page)
 	struct tgt_ns *ns = to_ns(item);
 	ssize_t ret;
 
+	/* "(null)" is what scripts know as none. */
 	mutex_lock(&ns->lock);
-	ret = sysfs_emit(page, "%s\n", ns->path ?: "");
+	ret = sysfs_emit(page, "%s\n", ns->path ?: "(null)");
 	mutex_unlock(&ns->lock);
 	return ret;
 }
@@ -403,6 +403,7 @@ static struct config_group *namespaces_make(struct config_group *group,
 	WRITE_ONCE(subsys->max_nsid, max(subsys->max_nsid, nsid));
 	mutex_unlock(&subsys->lock);
 	config_group_init_type_name(&ns->group, name, &ns_type);
+	pr_info("adding nsid %u to subsystem %s\n", nsid, subsys->nqn);
 	return &ns->group;
 }
 

@@ -24,6 +24,20 @@ u8 tgt_port_mdts(const struct tgt_port *port)
 	return port->mdts > 0 ? min_t(int, port->mdts, TGT_MDTS_MAX) : TGT_MDTS;
 }
 
+/**
+ * tgt_port_queue_size - entries of a controller's queues
+ * @port: the controller's port
+ *
+ * Context: any.
+ * Return: CAP.MQES + 1; what is out of range is brought into it.
+ */
+u16 tgt_port_queue_size(const struct tgt_port *port)
+{
+	if (port->max_queue_size < 0)
+		return TGT_DEF_QSIZE;
+	return clamp_t(int, port->max_queue_size, TGT_MIN_QSIZE, TGT_MAX_QSIZE);
+}
+
 /* ---- attributes ---------------------------------------------------------- */
 
 static const struct tgt_word adrfams[] = {
@@ -136,15 +150,6 @@ static int apply_trsvcid(struct tgt_port *port, void *field, union tgt_value *v)
 	return apply_idle(port, field, v->s, NVMF_TRSVCID_SIZE);
 }
 
-/* Out of range is brought into it, as one is used to. */
-static int apply_queue_size(struct tgt_port *port, int *field,
-			    union tgt_value *v)
-{
-	if (v->i != -1)
-		v->i = clamp(v->i, (int)TGT_MIN_QSIZE, (int)TGT_MAX_QSIZE);
-	return apply_int(port, field, v);
-}
-
 TGT_ATTR(port, addr_adrfam, adrfam, tgt_kind_adrfam, apply_u8);
 TGT_ATTR(port, addr_trtype, trtype, tgt_kind_trtype, apply_u8);
 TGT_ATTR(port, addr_treq, treq, tgt_kind_treq, apply_u8);
@@ -154,7 +159,7 @@ TGT_ATTR(port, addr_trsvcid, trsvcid, tgt_kind_trsvcid, apply_trsvcid);
 TGT_ATTR(port, param_inline_data_size, inline_data_size, kind_inline_size,
 	 apply_int);
 TGT_ATTR(port, param_max_queue_size, max_queue_size, kind_queue_size,
-	 apply_queue_size);
+	 apply_int);
 TGT_ATTR(port, param_mdts, mdts, kind_mdts, apply_int);
 
 static struct configfs_attribute *port_attrs[] = {
@@ -397,7 +402,7 @@ static struct config_group *ports_make(struct config_group *group,
 	port->adrfam = NVMF_ADDR_FAMILY_MAX;
 	port->treq = TREQ(NOT_SPECIFIED);
 	port->inline_data_size = -1;
-	port->max_queue_size = TGT_MAX_QSIZE;
+	port->max_queue_size = -1;
 	port->mdts = -1;
 
 	config_group_init_type_name(&port->group, name, &port_type);

@@ -173,9 +173,8 @@ static bool parse_version(const struct tgt_kind *k, const char *s,
 	}
 	if (i < 1 || i > 2 || n[0] > 0xffff || n[1] > 0xff || n[2] > 0xff)
 		return false;
-	/* Fabrics came with 1.2.1. */
 	v->u32 = NVME_VS(n[0], n[1], n[2]);
-	return v->u32 >= NVME_VS(1, 2, 1);
+	return n[0] > 0;
 }
 
 static ssize_t show_version(const struct tgt_kind *k, const void *field,
@@ -195,7 +194,7 @@ static ssize_t show_oui(const struct tgt_kind *k, const void *field, char *page)
 }
 
 static const struct tgt_kind kind_version = {
-	.want = "a version, X.Y or X.Y.Z, from 1.2.1",
+	.want = "a version, X.Y or X.Y.Z",
 	.parse = parse_version, .show = show_version,
 };
 

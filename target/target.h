@@ -64,7 +64,8 @@
 
 enum tgt_limits {
 	TGT_MAX_QID		= 128,	/* I/O queues per controller */
-	TGT_MAX_QSIZE		= 1024,	/* entries, default of param_max_queue_size */
+	TGT_MAX_QSIZE		= 1024,	/* entries */
+	TGT_DEF_QSIZE		= 1024,	/* default of param_max_queue_size */
 	TGT_MIN_QSIZE		= 16,
 	TGT_MAX_NSID		= 1024,
 	TGT_MAX_AER		= 4,	/* AERL + 1 */
@@ -75,7 +76,7 @@ enum tgt_limits {
 	TGT_MDTS_MAX		= 11,
 	TGT_MDTS_BYTES		= 4096 << TGT_MDTS,
 	TGT_ANA_GROUPS		= 128,
-	TGT_KATO_MAX_MS		= 10 * 60 * 1000,
+	TGT_KATO_MAX_MS		= 60 * 60 * 1000,
 	TGT_DISC_IDLE_MS	= 2 * 60 * 1000, /* discovery controller with KATO 0 */
 };
 
@@ -273,7 +274,7 @@ struct tgt_port {
 		char trsvcid[NVMF_TRSVCID_SIZE];
 	);
 	int inline_data_size;		/* -1: the transport's default */
-	int max_queue_size;
+	int max_queue_size;		/* -1: default */
 	int mdts;			/* as Identify's MDTS; -1, 0: the core's own */
 	u8 ana_state[TGT_ANA_GROUPS + 1]; /* NVME_ANA_*, by group id */
 	u64 ana_chgcnt;
@@ -281,6 +282,8 @@ struct tgt_port {
 
 /* What Identify Controller reports as MDTS on @port, 1..TGT_MDTS_MAX. */
 u8 tgt_port_mdts(const struct tgt_port *port);
+/* Entries of a controller's queues on @port. */
+u16 tgt_port_queue_size(const struct tgt_port *port);
 
 struct tgt_subsys {
 	struct config_group group;	/* subsystems/NQN */
@@ -436,7 +439,6 @@ bool tgt_bdev_revalidate(struct tgt_ns *ns);	/* true: the size has changed */
 /* discovery.c */
 int tgt_discovery_init(void);
 void tgt_discovery_exit(void);
-u32 tgt_disc_log_len(struct tgt_req *req);
 void tgt_disc_get_log(struct tgt_req *req);	/* LID 70h, ends the request */
 void tgt_disc_identify(struct tgt_req *req);	/* Identify Controller of a discovery controller */
 /* Something that the log shows has changed; @port NULL: any. tgt_config_sem held. */
