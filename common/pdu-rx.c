@@ -177,8 +177,7 @@ static bool rx_judge_common(struct nvme_tcp_conn *c, const u8 *h)
 
 	rule = &pdu_rules[type];
 	c->pdu = (struct nvme_tcp_pdu) { .type = type, .flags = flags };
-	c->data_left = 0;
-	c->pad_left = 0;
+	/* data_left and pad_left are 0: the PDU before has used them up */
 	c->want_ddgst = false;
 	c->ddgst_ok = true;
 	c->crc = nvme_tcp_crc_init();

@@ -252,7 +252,7 @@ static bool ask(struct conv *v, struct cmd *cmd)
 	cmd->cr[i].on = true;
 	cmd->cr[i].r = r;
 	transmit(v, true, nvme_tcp_build_r2t(&v->c, v->buf, cmd->cid, &r), cmd, 0, 0,
-		 "type=9 data=0 ttag=%u r2to=%u r2tl=%u", r.ttag, r.off, r.len);
+		 "type=9 data=0 cccid=%u ttag=%u r2to=%u r2tl=%u", cmd->cid, r.ttag, r.off, r.len);
 	return true;
 }
 
@@ -268,8 +268,8 @@ static bool serve(struct conv *v, struct cmd *cmd)
 	T(n);
 	transmit(v, false,
 		 nvme_tcp_build_h2c_data(&v->h, v->buf, cmd->cid, r->ttag, off, n, last), cmd,
-		 off, n, "type=6 data=%u last=%u ttag=%u datao=%u datal=%u", n, last, r->ttag,
-		 off, n);
+		 off, n, "type=6 data=%u last=%u cccid=%u ttag=%u datao=%u datal=%u", n, last,
+		 cmd->cid, r->ttag, off, n);
 	if (last)
 		memmove(r, r + 1, --cmd->hr_n * sizeof(*r));
 	return true;
@@ -287,8 +287,8 @@ static void give(struct conv *v, struct cmd *cmd)
 						    NVME_TCP_F_LAST;
 	nvme_tcp_xfer_moved(&cmd->cx, n);
 	transmit(v, true, nvme_tcp_build_c2h_data(&v->c, v->buf, cmd->cid, off, n, flags), cmd,
-		 off, n, "type=7 data=%u last=%u success=%u datao=%u datal=%u", n, !!flags,
-		 flags >> 3, off, n);
+		 off, n, "type=7 data=%u last=%u success=%u cccid=%u datao=%u datal=%u", n, !!flags,
+		 flags >> 3, cmd->cid, off, n);
 }
 
 static void step(struct conv *v, struct cmd *cmd)

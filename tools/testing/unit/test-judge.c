@@ -237,6 +237,29 @@ void test_violations(void)
 	T_EQ(d.c.err.fei, 1);
 	T_EQ(d.headers, 0);
 
+	for (i = 0; i <= 8; i++) {
+		t_case("a bad common header in pieces of %zu and the rest", i);
+		e = ref_env(CTRL, LIVE, 3, 0);
+		n = ref_data(pdu, &e, 6, 0, 1, 1, 0, 16, data, 16);
+		pdu[7] = 0xff;
+		drive_start(&d, &e);
+		drive_feed(&d, pdu, i);
+		T_EQ(d.error, i == 8);
+		drive_feed(&d, pdu + i, n - i);
+		T_EQ(d.c.err.fes, 5);
+		T_EQ(d.c.hdr_have, 8);
+		T_BYTES(d.c.hdr, 8, pdu, 8);
+	}
+
+	t_case("an error outlives a Connect that succeeds meanwhile");
+	e = ref_env(CTRL, NVME_TCP_PHASE_CONNECT, 0, 0);
+	n = ref_data(pdu, &e, 6, 0, 1, 1, 0, 16, data, 16);
+	drive_one(&d, &e, pdu, n);
+	T_EQ(d.c.err.fes, 2);
+	d.c.phase = LIVE;
+	T_EQ(nvme_tcp_rx_feed(&d.c, pdu, n, &n), NVME_TCP_EV_ERROR);
+	T_EQ(n, 0);
+
 	/* FEI is reserved for these */
 	for (u16 fes = 0; fes < 8; fes++) {
 		t_case("FEI of a refusal with FES %u", fes);

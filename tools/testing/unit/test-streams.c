@@ -24,6 +24,24 @@ static void prepare(struct drive *d, const struct env *e)
 	d->r2t[2] = (struct drive_r2t) { true, 2, { 2, 0, 16, 0 } };
 }
 
+/* C2HData of nothing, and yet with padding and a digest */
+static size_t empty(u8 *p, const struct env *e)
+{
+	size_t n = ref_data(p, e, 7, 0, 4, 0, 0, 0, data, 0);
+
+	while (n % ((e->hpda + 1U) * 4))
+		p[n++] = 0x77;
+	p[3] = (u8)n;
+	if (e->ddgst) {
+		p[1] |= 2;
+		put(p + n, 4, ref_crc(data, 0));
+		n += 4;
+	}
+	put(p + 4, 4, n);
+	ref_redigest(p, e);
+	return n;
+}
+
 /* One of each that the role gets, and a TermReq at the end */
 static size_t make_stream(const struct env *e)
 {
@@ -43,6 +61,7 @@ static size_t make_stream(const struct env *e)
 		n += ref_rsp(stream + n, e, 3, 0);
 		n += ref_data(stream + n, e, 7, 4, 1, 0, 33, 47, data + 33, 47);
 		n += ref_rsp(stream + n, e, 1, 0);
+		n += empty(stream + n, e);
 		n += ref_data(stream + n, e, 7, 12, 4, 0, 0, 4, data, 4);
 	} else {
 		n += ref_cmd(stream + n, e, 1, 9, 1, 64, data, 64);
@@ -85,9 +104,9 @@ static void splits(const struct env *e)
 	drive_feed(&whole, stream, n);
 	T_EQ(whole.error, true);
 	T_EQ(whole.headers, e->phase == NVME_TCP_PHASE_IC ? 3 :
-			    e->role == NVME_TCP_HOST ? 8 : 7);
+			    e->role == NVME_TCP_HOST ? 9 : 7);
 	T_EQ(whole.dones, e->phase == NVME_TCP_PHASE_IC ? 2 :
-			  e->role == NVME_TCP_HOST ? 7 : 6);
+			  e->role == NVME_TCP_HOST ? 8 : 6);
 
 	for (i = 0; i <= n; i++) {
 		t_case("%s: split at %zu", where, i);
