@@ -3,8 +3,9 @@
 
 The first machine drives: it runs the test scripts. In a pair the second one
 is the target and serves the first one's on_target requests over a directory
-that both see. A boot ends with its first failed test: what that leaves behind
-must not be blamed on the next one, so the rest goes to a new boot.
+that both see. What a failed test leaves behind must not be blamed on the next
+one: where it cannot be cleared away, and after any splat, the rest goes to a
+new boot.
 """
 
 import os
