@@ -55,6 +55,7 @@ class Session:
         self.deadline = deadline
         self.results = []
         self.booted = 0.0
+        self.late = False           # the deadline came: the rest was not begun
 
     def run(self):
         """Results of the tests that ran; the others were not begun."""
@@ -107,7 +108,7 @@ class Session:
         self.kernel_log = []        # of the current test
         self.output = []
         self.verdict = None         # (what, when): the run is over, trace arriving
-        self.finished = self.late = False
+        self.finished = self.timed_out = False
         self.scale = 1
         sel = selectors.DefaultSelector()
         for m in self.machines:
@@ -126,6 +127,8 @@ class Session:
                     self.heard = now
                 for line in lines:
                     self.take(m, which, line, now)
+            if self.late:
+                return None
             gone = [m for m in self.machines if m.proc.poll() is not None]
             if gone and not self.verdict and not (self.finished and
                                                   self.current is None):
@@ -165,7 +168,7 @@ class Session:
             return
         allow = self.current.allow if self.current else ()
         kind = judge(text, allow)
-        if kind and not self.verdict and not self.late:
+        if kind and not self.verdict and not self.timed_out:
             self.verdict = (f"kernel: {kind}: {text[:120]}"
                             f"{' (' + m.role + ')' if who else ''}", now)
 
@@ -177,12 +180,15 @@ class Session:
                 self.say(f"-- up after {now - self.booted:.0f} s")
                 self.begun = now
         elif what == "begin":
+            if self.deadline and now > self.deadline:
+                self.late = True
+                return
             self.current = next(t for t in self.tests if t.name == rest)
             self.begun = now
-            self.kernel_log, self.output, self.late = [], [], False
+            self.kernel_log, self.output, self.timed_out = [], [], False
             self.say.begin(self.current)
         elif what == "timeout":
-            self.late = True    # what follows is the guest's own list of blocked tasks
+            self.timed_out = True   # what follows is the guest's own list of blocked tasks
         elif what == "end":
             name, rc = rest.split()
             self.end(int(rc), now)
