@@ -73,7 +73,7 @@ clean:
 		-o -name '*.mod' -o -name '*.mod.c' -o -name '*.i' -o -name '*.a' \
 		-o -name '.*.cmd' -o -name '.*.d' -o -name modules.order \) -delete
 	@rm -rf include/generated .build .Module.symvers.cmd .modules.order.cmd \
-		.*.cmd Module.symvers modules.order modules.livepatch .tmp_versions
+		.*.cmd .*.o Module.symvers modules.order modules.livepatch .tmp_versions
 	@for d in unit fuzz; do \
 		if [ -e tools/testing/$$d/Makefile ]; then \
 			$(MAKE) -s -C tools/testing/$$d clean; fi; done
