@@ -334,7 +334,7 @@ pattern() {
 # teardown: what every test ends with when it has nothing special to try
 teardown() {
 	step "take everything down"
-	if [[ -n $(ls /sys/class/nvme-fabrics/ctl 2> /dev/null | grep ^nvme) ]]; then
+	if [[ -n $(tcp_ctrls) ]]; then
 		bounded 60 nvme disconnect-all
 	fi
 	on_target rm_target

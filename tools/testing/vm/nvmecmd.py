@@ -41,6 +41,10 @@ def note(text):
 
 
 def expect(what, got, wanted):
+    if isinstance(got, bytes) and len(got) == len(wanted) and got != wanted:
+        at = [i for i in range(len(got)) if got[i] != wanted[i]][0]
+        assert False, f"{what} has {got[at:at + 16].hex()} at {at}, " \
+            f"expected {wanted[at:at + 16].hex()}"
     assert got == wanted, f"{what} is {got!r}, expected {wanted!r}"
 
 

@@ -5,6 +5,7 @@ Nothing is installed on the machine: a kernel is a directory holding
 boot/vmlinuz-VER and lib/modules/VER, as scripts/kernel leaves it.
 """
 
+import fcntl
 import glob
 import gzip
 import hashlib
@@ -99,6 +100,12 @@ class Kernel:
         """Compile the tree for this kernel, in a copy; the paths of our modules."""
         copy = cache("vm", "build-" + hashlib.sha256(TREE.encode()).hexdigest()[:8] +
                      "-" + self.version)
+        # One at a time: others may test the same tree
+        with open(os.path.join(copy, ".vm-lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return self.build_in(copy)
+
+    def build_in(self, copy):
         sync_tree(TREE, copy)
         log = os.path.join(copy, ".vm-build.log")
         want = f"KERNEL={self.name}"
