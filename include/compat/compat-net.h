@@ -24,6 +24,7 @@
 
 /* Without it, everything is copied. */
 #ifndef HAVE_MSG_SPLICE_PAGES
+#undef MSG_SPLICE_PAGES
 #define MSG_SPLICE_PAGES	0
 #endif
 
