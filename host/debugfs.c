@@ -29,8 +29,30 @@ static const char * const nth_flag_names[] = {
 	[NTH_Q_TERM_SENT]	= "term-sent",
 };
 
-#define SHOW_COUNTER(name)	seq_printf(m, " " #name "=%llu", q->name);
-#define SHOW_TX_COUNTER(name)	seq_printf(m, " " #name "=%llu", q->tx.name);
+static const char * const nth_tx_names[NTH_TX_COUNTS] = {
+	[NTH_TX_CMDS]		= "tx_cmd",
+	[NTH_TX_H2C_DATAS]	= "tx_h2c_data",
+	[NTH_TX_BYTES]		= "tx_bytes",
+	[NTH_TX_SENDMSGS]	= "tx_sendmsg",
+	[NTH_TX_BATCHES]	= "tx_batch",
+	[NTH_TX_AGAINS]		= "tx_again",
+	[NTH_TX_BY + NTH_TX_SUBMITTER]	= "tx_submitter",
+	[NTH_TX_BY + NTH_TX_WORKER]	= "tx_worker",
+	[NTH_TX_BY + NTH_TX_RECEIVER]	= "tx_receiver",
+};
+
+static const char * const nth_rx_names[NTH_RX_COUNTS] = {
+	[NTH_RX_RSPS]		= "rx_rsp",
+	[NTH_RX_C2H_DATAS]	= "rx_c2h_data",
+	[NTH_RX_R2TS]		= "rx_r2t",
+	[NTH_RX_BYTES]		= "rx_bytes",
+	[NTH_RX_SOFTIRQS]	= "rx_softirq",
+	[NTH_RX_WORKERS]	= "rx_worker",
+	[NTH_RX_POLLS]		= "rx_poll",
+	[NTH_RX_OVER_BUDGETS]	= "rx_over_budget",
+	[NTH_RX_SUCCESSES]	= "rx_success",
+	[NTH_RX_DDGST_ERRORS]	= "rx_ddgst_error",
+};
 
 static void nth_show_queue(struct seq_file *m, struct nth_queue *q)
 {
@@ -51,12 +73,11 @@ static void nth_show_queue(struct seq_file *m, struct nth_queue *q)
 	seq_printf(m, " hdgst=%d ddgst=%d maxh2cdata=%u in_capsule=%u",
 		   q->conn.hdgst, q->conn.ddgst, q->conn.maxh2cdata,
 		   q->in_capsule);
-	NTH_CTL_COUNTERS(SHOW_COUNTER)
-	NTH_TX_COUNTERS(SHOW_TX_COUNTER)
-	seq_printf(m, " tx_submitter=%llu tx_worker=%llu tx_receiver=%llu",
-		   q->tx.tx_from[NTH_TX_SUBMITTER], q->tx.tx_from[NTH_TX_WORKER],
-		   q->tx.tx_from[NTH_TX_RECEIVER]);
-	NTH_RX_COUNTERS(SHOW_COUNTER)
+	seq_printf(m, " connects=%llu failures=%llu", q->connects, q->failures);
+	for (i = 0; i < NTH_TX_COUNTS; i++)
+		seq_printf(m, " %s=%llu", nth_tx_names[i], q->tx.count[i]);
+	for (i = 0; i < NTH_RX_COUNTS; i++)
+		seq_printf(m, " %s=%llu", nth_rx_names[i], q->rx_count[i]);
 	seq_putc(m, '\n');
 }
 

@@ -112,39 +112,38 @@ struct nth_cmd {
 	struct nth_cursor data;
 };
 
-/* Which counters of a queue there are: X(name, what debugfs calls it) */
-#define NTH_TX_COUNTERS(X)		\
-	X(tx_cmd)			\
-	X(tx_h2c_data)			\
-	X(tx_bytes)			\
-	X(tx_sendmsg)			\
-	X(tx_batch)			\
-	X(tx_again)
-
-#define NTH_RX_COUNTERS(X)		\
-	X(rx_rsp)			\
-	X(rx_c2h_data)			\
-	X(rx_r2t)			\
-	X(rx_bytes)			\
-	X(rx_softirq)			\
-	X(rx_worker)			\
-	X(rx_poll)			\
-	X(rx_over_budget)		\
-	X(rx_success)			\
-	X(rx_ddgst_error)
-
-#define NTH_CTL_COUNTERS(X)		\
-	X(connects)			\
-	X(failures)
-
-#define NTH_COUNTER(name) u64 name;
-
 /* Who sends */
 enum nth_tx_from {
 	NTH_TX_SUBMITTER,		/* may sleep */
 	NTH_TX_WORKER,			/* may sleep */
 	NTH_TX_RECEIVER,		/* owns the socket; any context */
 	NTH_TX_FROMS,
+};
+
+/* Counters, by who writes them; named in debugfs.c */
+enum nth_tx_count {
+	NTH_TX_CMDS,
+	NTH_TX_H2C_DATAS,
+	NTH_TX_BYTES,
+	NTH_TX_SENDMSGS,
+	NTH_TX_BATCHES,
+	NTH_TX_AGAINS,			/* the socket was full */
+	NTH_TX_BY,			/* batches sent, whole or not, by whom */
+	NTH_TX_COUNTS = NTH_TX_BY + NTH_TX_FROMS,
+};
+
+enum nth_rx_count {
+	NTH_RX_RSPS,
+	NTH_RX_C2H_DATAS,
+	NTH_RX_R2TS,
+	NTH_RX_BYTES,
+	NTH_RX_SOFTIRQS,		/* passes, by where */
+	NTH_RX_WORKERS,
+	NTH_RX_POLLS,
+	NTH_RX_OVER_BUDGETS,
+	NTH_RX_SUCCESSES,		/* commands without a CapsuleResp */
+	NTH_RX_DDGST_ERRORS,
+	NTH_RX_COUNTS,
 };
 
 /* The bytes of a batch that one sendmsg shall take, and what it carries */
@@ -154,7 +153,7 @@ struct nth_tx {
 	 * Everything else belongs to whoever holds NTH_Q_SENDING.
 	 */
 	struct llist_head submitted;
-	spinlock_t grant_lock;
+	spinlock_t grant_lock;		/* grants, and the r2t[] of commands */
 	struct list_head grants;
 
 	struct llist_node *next_sub;	/* taken off submitted, in order */
@@ -197,8 +196,7 @@ struct nth_tx {
 	u32 page_off;			/* first free byte */
 	u32 batch_off;			/* where this batch began */
 
-	NTH_TX_COUNTERS(NTH_COUNTER)
-	u64 tx_from[NTH_TX_FROMS];	/* batches, by who sent them */
+	u64 count[NTH_TX_COUNTS];
 };
 
 enum nth_queue_flags {
@@ -264,13 +262,13 @@ struct nth_queue {
 	struct nth_cmd *rx_cmd;		/* whose C2HData is arriving */
 	struct io_comp_batch *iob;	/* of this pass, or NULL */
 	unsigned int completed;		/* in this pass */
-	NTH_RX_COUNTERS(NTH_COUNTER)
+	u64 rx_count[NTH_RX_COUNTS];
 
 	struct nth_queue *heir;		/* of a queue that is no more */
 	struct nth_cmd *guest;		/* of an heir: cmpxchg from NULL, and back */
 
 	struct delayed_work work;
-	struct mutex down_lock;
+	struct mutex down_lock;		/* going up, going down */
 	struct completion wait;		/* connected, ICResp, or failed */
 	int error;			/* valid with NTH_Q_FAILED */
 	wait_queue_head_t closed;	/* after H2CTermReq */
@@ -282,7 +280,8 @@ struct nth_queue {
 
 	/* for debugfs: the last connection's */
 	struct sockaddr_storage local;
-	NTH_CTL_COUNTERS(NTH_COUNTER)
+	u64 connects;
+	u64 failures;
 };
 
 /**
@@ -317,7 +316,7 @@ struct nth_ctrl {
 	struct blk_mq_tag_set io_set;
 	struct nth_cmd aer;		/* of no request; see nth_submit_async_event() */
 
-	struct mutex cancel_lock;
+	struct mutex cancel_lock;	/* no request is cancelled twice */
 	struct work_struct error_work;
 	struct delayed_work reconnect_work;
 

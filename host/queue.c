@@ -35,6 +35,7 @@ void nth_queue_fail(struct nth_queue *q, int error)
 	if (test_bit(NTH_Q_FAILED, &q->flags))
 		return;
 	q->error = error;
+	/* Who sees FAILED sees the error */
 	smp_mb__before_atomic();
 	if (test_and_set_bit(NTH_Q_FAILED, &q->flags))
 		return;
@@ -88,7 +89,7 @@ static void nth_queue_work(struct work_struct *work)
 		}
 		if (test_and_clear_bit(NTH_Q_RX_MORE, &q->flags)) {
 			lock_sock(sk);
-			q->rx_worker++;
+			q->rx_count[NTH_RX_WORKERS]++;
 			if (nth_rx_run(q, NULL, NTH_RX_BUDGET)) {
 				set_bit(NTH_Q_RX_MORE, &q->flags);
 				more = true;
@@ -251,6 +252,7 @@ static void nth_queue_take_down(struct nth_queue *q)
 
 	nth_sock_detach(q);
 	set_bit(NTH_Q_STOPPING, &q->flags);
+	/* Pairs with nth_unlock_bit(): it wakes us, or we find the bit clear */
 	smp_mb__after_atomic();
 	wait_on_bit_lock(&q->flags, NTH_Q_SENDING, TASK_UNINTERRUPTIBLE);
 	wait_on_bit(&q->flags, NTH_Q_POLLING, TASK_UNINTERRUPTIBLE);

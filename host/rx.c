@@ -67,7 +67,7 @@ static int nth_rx_rsp(struct nth_queue *q)
 	__le16 status;
 	int ret;
 
-	q->rx_rsp++;
+	q->rx_count[NTH_RX_RSPS]++;
 	ret = nvme_tcp_host_rsp(c, cmd ? &cmd->xfer : NULL);
 	if (ret < 0)
 		return ret;
@@ -90,7 +90,7 @@ static int nth_rx_c2h_data(struct nth_queue *q)
 {
 	struct nth_cmd *cmd = nth_find_cmd(q, q->conn.pdu.cccid);
 
-	q->rx_c2h_data++;
+	q->rx_count[NTH_RX_C2H_DATAS]++;
 	q->rx_cmd = cmd;
 	return nvme_tcp_host_c2h_data(&q->conn, cmd ? &cmd->xfer : NULL);
 }
@@ -102,7 +102,7 @@ static int nth_rx_r2t(struct nth_queue *q)
 	struct nvme_tcp_r2t r2t;
 	int ret;
 
-	q->rx_r2t++;
+	q->rx_count[NTH_RX_R2TS]++;
 	if (!cmd)
 		return nvme_tcp_host_r2t(c, NULL, &r2t);
 
@@ -151,13 +151,13 @@ static void nth_rx_done(struct nth_queue *q)
 	q->rx_cmd = NULL;
 	if (unlikely(!q->conn.ddgst_ok)) {
 		cmd->bad_ddgst = true;
-		q->rx_ddgst_error++;
+		q->rx_count[NTH_RX_DDGST_ERRORS]++;
 		dev_warn_ratelimited(q->ctrl->ctrl.device,
 				     "queue %d: data digest error in command %#06x, to be retried\n",
 				     q->qid, cmd->sqe.common.command_id);
 	}
 	if (cmd->xfer.success) {
-		q->rx_success++;
+		q->rx_count[NTH_RX_SUCCESSES]++;
 		nth_answer(q, cmd, 0, (union nvme_result){ });
 	}
 }
@@ -242,7 +242,7 @@ static int nth_rx_skb(read_descriptor_t *desc, struct sk_buff *skb,
 			skb_abort_seq_read(&st);
 	}
 
-	q->rx_bytes += len;
+	q->rx_count[NTH_RX_BYTES] += len;
 	pass->budget -= min(pass->budget, len);
 	if (ret || !pass->budget)
 		desc->count = 0;
@@ -282,7 +282,7 @@ bool nth_rx_run(struct nth_queue *q, struct io_comp_batch *iob, size_t budget)
 
 	if (pass.budget)
 		return false;
-	q->rx_over_budget++;
+	q->rx_count[NTH_RX_OVER_BUDGETS]++;
 	return true;
 }
 
@@ -303,6 +303,7 @@ int nth_poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *iob)
 	/* One poller reads for all; nth_queue_down() waits for it. */
 	if (test_and_set_bit_lock(NTH_Q_POLLING, &q->flags))
 		return 0;
+	/* UP is cleared before the lock is waited for */
 	smp_mb__after_atomic();
 	if (!test_bit(NTH_Q_UP, &q->flags))
 		goto out;
@@ -318,7 +319,7 @@ int nth_poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *iob)
 	local_bh_disable();
 	bh_lock_sock(sk);
 	if (!sock_owned_by_user(sk)) {
-		q->rx_poll++;
+		q->rx_count[NTH_RX_POLLS]++;
 		nth_rx_run(q, iob, NTH_RX_BUDGET);
 		found = q->completed;
 	}

@@ -58,7 +58,7 @@ static void nth_data_ready(struct sock *sk)
 	/* The worker took over, and has not had its turn yet. */
 	if (test_bit(NTH_Q_RX_MORE, &q->flags))
 		goto out;
-	q->rx_softirq++;
+	q->rx_count[NTH_RX_SOFTIRQS]++;
 	if (nth_rx_run(q, NULL, NTH_RX_BUDGET)) {
 		set_bit(NTH_Q_RX_MORE, &q->flags);
 		nth_queue_kick(q);
@@ -76,6 +76,7 @@ static void nth_write_space(struct sock *sk)
 	if (q && sk_stream_is_writeable(sk)) {
 		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 		set_bit(NTH_Q_SPACE, &q->flags);
+		/* Whoever holds the sender's lock looks at SPACE after it */
 		smp_mb__after_atomic();
 		if (nth_tx_pending(q))
 			nth_queue_kick(q);

@@ -229,7 +229,7 @@ static bool nth_begin_cmd(struct nth_queue *q)
 						    cmd->xfer.len));
 	if (cmd->in_capsule)
 		nvme_tcp_xfer_moved(&cmd->xfer, cmd->in_capsule);
-	tx->tx_cmd++;
+	tx->count[NTH_TX_CMDS]++;
 	return true;
 }
 
@@ -286,7 +286,7 @@ static bool nth_begin_h2c_data(struct nth_queue *q)
 	nth_batch_add_header(tx, nvme_tcp_build_h2c_data(&q->conn, nth_arena_at(tx),
 							 cmd->sqe.common.command_id,
 							 ttag, off, len, last));
-	tx->tx_h2c_data++;
+	tx->count[NTH_TX_H2C_DATAS]++;
 	return true;
 }
 
@@ -349,7 +349,7 @@ static bool nth_batch_fill(struct nth_queue *q)
 		return false;
 	tx->more = tx->cur || tx->next_sub || !llist_empty(&tx->submitted) ||
 		   !list_empty(&tx->grants);
-	tx->tx_batch++;
+	tx->count[NTH_TX_BATCHES]++;
 	return true;
 }
 
@@ -387,12 +387,12 @@ static int nth_batch_send(struct nth_queue *q, enum nth_tx_from from)
 		if (tx->sent)
 			iov_iter_advance(&msg.msg_iter, tx->sent);
 		ret = nth_sendmsg(q, &msg, tx->bytes - tx->sent, from);
-		tx->tx_sendmsg++;
+		tx->count[NTH_TX_SENDMSGS]++;
 		if (ret <= 0)
 			return ret ?: -EAGAIN;
 
 		tx->sent += ret;
-		tx->tx_bytes += ret;
+		tx->count[NTH_TX_BYTES] += ret;
 		while (tx->first_pdu < tx->nr_pdu &&
 		       tx->pdu[tx->first_pdu].end <= tx->sent)
 			nth_cmd_put(tx->pdu[tx->first_pdu++].cmd, NULL);
@@ -430,7 +430,7 @@ bool nth_tx_run(struct nth_queue *q, enum nth_tx_from from)
 			ret = 0;
 			if (!tx->bytes && !nth_batch_fill(q))
 				break;
-			tx->tx_from[from]++;
+			tx->count[NTH_TX_BY + from]++;
 			ret = nth_batch_send(q, from);
 		} while (!ret && --budget);
 
@@ -441,7 +441,7 @@ bool nth_tx_run(struct nth_queue *q, enum nth_tx_from from)
 		 */
 		if (ret == -EAGAIN) {
 			stalled = sk_stream_is_writeable(q->sock->sk);
-			tx->tx_again++;
+			tx->count[NTH_TX_AGAINS]++;
 		} else if (ret) {
 			nth_queue_fail(q, ret);
 		}
