@@ -34,6 +34,7 @@ ssize_t tgt_attr_parse(struct config_item *item, const char *name,
 		       const struct tgt_kind *kind, const char *page, size_t count,
 		       union tgt_value *v)
 {
+	const struct config_item *parent = item->ci_parent;
 	char *s;
 	bool ok;
 
@@ -46,8 +47,9 @@ ssize_t tgt_attr_parse(struct config_item *item, const char *name,
 	/* A NUL in the middle is no part of any value. */
 	ok = strlen(s) == count && kind->parse(kind, s, v);
 	if (!ok)
-		pr_err("%s: %s must be %s, not '%.64s'\n",
-		       config_item_name(item), name, kind->want, s);
+		pr_err("%s%s%s: %s must be %s, not '%.64s'\n",
+		       parent ? parent->ci_name : "", parent ? "/" : "",
+		       item->ci_name, name, kind->want, s);
 	kfree(s);
 	return ok ? 0 : -EINVAL;
 }
@@ -325,4 +327,6 @@ int tgt_configfs_init(void)
 void tgt_configfs_exit(void)
 {
 	configfs_unregister_subsystem(&configfs_root);
+	/* Nothing starts anew: what still runs has the last references. */
+	flush_workqueue(tgt_wq);
 }

@@ -267,23 +267,24 @@ static int apply_enable(struct tgt_ns *ns, bool *unused, union tgt_value *v)
 
 static int apply_revalidate_size(struct tgt_ns *ns, union tgt_value *v)
 {
+	struct tgt_subsys *subsys = ns->subsys;
 	int ret = 0;
 
 	if (!v->b) {
 		pr_err("%s: namespace %u: revalidate_size takes 1 alone\n",
-		       ns->subsys->nqn, ns->nsid);
+		       subsys->nqn, ns->nsid);
 		return -EINVAL;
 	}
 	mutex_lock(&ns->lock);
+	mutex_lock(&subsys->lock);
 	if (!ns->enabled) {
 		pr_err("%s: namespace %u: revalidate_size needs it enabled\n",
-		       ns->subsys->nqn, ns->nsid);
+		       subsys->nqn, ns->nsid);
 		ret = -EINVAL;
 	} else if (tgt_bdev_revalidate(ns)) {
-		mutex_lock(&ns->subsys->lock);
-		tgt_ns_changed(ns->subsys, ns->nsid);
-		mutex_unlock(&ns->subsys->lock);
+		tgt_ns_changed(subsys, ns->nsid);
 	}
+	mutex_unlock(&subsys->lock);
 	mutex_unlock(&ns->lock);
 	return ret;
 }

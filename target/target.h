@@ -434,7 +434,8 @@ int tgt_ns_enable(struct tgt_ns *ns);		/* backend-bdev.c opens the device */
 void tgt_ns_disable(struct tgt_ns *ns);
 int tgt_bdev_open(struct tgt_ns *ns);
 void tgt_bdev_close(struct tgt_ns *ns);
-bool tgt_bdev_revalidate(struct tgt_ns *ns);	/* true: the size has changed */
+/* true: the size has changed. subsys->lock held. */
+bool tgt_bdev_revalidate(struct tgt_ns *ns);
 
 /* discovery.c */
 int tgt_discovery_init(void);
