@@ -319,8 +319,8 @@ pattern() {
 	local tmp
 
 	tmp=$(mktemp)
-	openssl enc -aes-128-ctr -nosalt -pass "pass:$3" -pbkdf2 -iter 1 < /dev/zero 2> /dev/null |
-		head -c "$2" > "$tmp" || :
+	python3 -c 'import random, sys
+sys.stdout.buffer.write(random.Random(sys.argv[1]).randbytes(int(sys.argv[2])))' "$3" "$2" > "$tmp"
 	case $4 in
 	write) dd if="$tmp" of="$1" bs=64k oflag=direct conv=notrunc status=none ;;
 	check) dd if="$1" bs=64k count="$2" iflag=direct,count_bytes status=none |

@@ -108,10 +108,7 @@ class Kernel:
     def build_in(self, copy):
         sync_tree(TREE, copy)
         log = os.path.join(copy, ".vm-build.log")
-        want = f"KERNEL={self.name}"
-        if os.path.isdir(os.path.join(self.dir, "lib/modules", self.version, "build")) and \
-                not os.path.exists(os.path.join(TREE, "scripts/kernel")):
-            want = "KDIR=" + os.path.join(self.dir, "lib/modules", self.version, "build")
+        want = "KDIR=" + os.path.join(self.dir, "lib/modules", self.version, "build")
         env = dict(os.environ)
         for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
             env.pop(name, None)
