@@ -541,8 +541,7 @@ void nvme_tcp_rx_take(struct nvme_tcp_conn *c, u32 n, u32 crc)
 {
 	c->crc = crc;
 	c->data_left -= min(n, c->data_left);
-	if (!c->data_left)
-		rx_payload(c);
+	rx_payload(c);
 }
 EXPORT_SYMBOL_GPL(nvme_tcp_rx_take);
 

@@ -50,7 +50,13 @@ struct nvme_tcp_params {
 	u8 pda;
 	u32 maxr2t;		/* host: R2Ts per command it takes, 1..NVME_TCP_MAXR2T_MAX */
 	u32 maxh2cdata;		/* controller: bytes per H2CData it takes */
-	u32 incapsule;		/* controller: bytes of in-capsule data it takes */
+	/*
+	 * Controller: bytes of in-capsule data it takes, on an I/O queue. May be
+	 * set anew in conn->local before nvme_tcp_conn_live(). Until then, and for
+	 * Fabrics commands at any time, it is NVME_TCP_ADMIN_INCAPSULE: data_len
+	 * of a Fabrics command may be more than this.
+	 */
+	u32 incapsule;
 };
 
 /*
@@ -67,7 +73,12 @@ enum nvme_tcp_ev {
 	NVME_TCP_EV_ERROR,	/* fatal; conn->err says what goes into a TermReq */
 };
 
-/* How an SQE describes its data (controller, CapsuleCmd) */
+/*
+ * How an SQE describes its data (controller, CapsuleCmd). A BAD one is the
+ * command's error alone: data_len bytes follow all the same, to be dropped. A
+ * descriptor of no bytes in a capsule without data is TRANSPORT, whatever its
+ * type: a command that moves no data need not set it.
+ */
 enum nvme_tcp_capsule {
 	NVME_TCP_CAPSULE_INLINE,	/* data_len bytes follow in the capsule */
 	NVME_TCP_CAPSULE_TRANSPORT,	/* sgl_len bytes move by R2T or C2HData */
@@ -214,7 +225,8 @@ void nvme_tcp_conn_dead(struct nvme_tcp_conn *c);
  *	consumer must find the command and pass it to the matching verdict
  *	function below (or call nvme_tcp_rx_refuse() when there is none)
  *	before it feeds again. ICReq/ICResp have been negotiated by then, and
- *	the phase has moved on. A TermReq has put the connection in DEAD.
+ *	the phase has moved on. A TermReq has put the connection in DEAD; the
+ *	next is ERROR with an err.fes of 0, for it is not to be answered.
  *  DATA: *@used stops before the payload. The consumer moves n bytes,
  *	0 < n <= min(rest of @buf, c->data_left), wherever they belong and
  *	says so with nvme_tcp_rx_take(). DATA comes only when at least one
@@ -222,6 +234,7 @@ void nvme_tcp_conn_dead(struct nvme_tcp_conn *c);
  *  DONE: the PDU's last byte has been eaten and, with a data digest, checked.
  *	A PDU without payload gives DONE as well, right after HEADER.
  *  ERROR: c->err is set and the phase is DEAD. Feeding on gives ERROR again.
+ *	No TermReq goes out when c->err.fes is 0.
  */
 enum nvme_tcp_ev nvme_tcp_rx_feed(struct nvme_tcp_conn *c, const u8 *buf,
 				  size_t len, size_t *used);
@@ -249,7 +262,8 @@ int nvme_tcp_host_r2t(struct nvme_tcp_conn *c, struct nvme_tcp_xfer *x,
 		      struct nvme_tcp_r2t *r);
 /*
  * CapsuleResp. 0: complete the command with the CQE in c->hdr. 1: the CQE says
- * success but C2H data is missing: complete it as a Data Transfer Error.
+ * success but not all of the data has moved, in either direction: complete it
+ * as a Data Transfer Error.
  */
 int nvme_tcp_host_rsp(struct nvme_tcp_conn *c, struct nvme_tcp_xfer *x);
 
@@ -275,8 +289,9 @@ bool nvme_tcp_ctrl_next_r2t(const struct nvme_tcp_conn *c, struct nvme_tcp_xfer 
 
 /*
  * Host: the next H2CData of an R2T, at most c->maxh2cdata bytes. Returns its
- * DATAL and sets *@off (DATAO) and *@last; advances r->done. 0: R2T served,
- * and x->r2ts has been dropped by the call that returned *@last.
+ * DATAL and sets *@off (DATAO) and *@last; advances r->done and x->done. 0: R2T
+ * served; it counts no more among nvme_tcp_xfer_r2ts() from the call on that
+ * set *@last.
  */
 u32 nvme_tcp_host_next_h2c(const struct nvme_tcp_conn *c, struct nvme_tcp_xfer *x,
 			   struct nvme_tcp_r2t *r, u32 *off, bool *last);

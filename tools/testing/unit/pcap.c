@@ -114,8 +114,10 @@ int main(int argc, char **argv)
 		return 2;
 	p.ask = atoi(argv[3]);
 	p.grant = atoi(argv[4]);
-	p.hpda = hpda = (u8)atoi(argv[5]);
-	p.cpda = cpda = (u8)atoi(argv[6]);
+	hpda = (u8)atoi(argv[5]);
+	cpda = (u8)atoi(argv[6]);
+	p.hpda = hpda;
+	p.cpda = cpda;
 	digests = (u8)(p.ask & p.grant);
 
 	fwrite(file, 1, sizeof(file), cap);

@@ -17,7 +17,8 @@ static void close_case(void)
 		failed++;
 	else
 		passed++;
-	open_case = bad = false;
+	open_case = false;
+	bad = false;
 }
 
 void t_case(const char *fmt, ...)
