@@ -14,7 +14,7 @@ TABLE = [
     ("slab",             r"^BUG [\w-]+.*(Tainted|Not tainted)"),
     ("oops",             r"\bOops\b"),
     ("oops",             r"general protection fault|unable to handle (kernel|page)"),
-    ("warning",          r"\bWARNING: (CPU|possible|suspicious|inconsistent|nested|bad|at)"),
+    ("warning",          r"^WARNING: |^-+\[ cut here \]"),
     ("trace",            r"\bCall Trace:"),
     ("hung task",        r"INFO: task .* blocked for more than"),
     ("lockup",           r"watchdog: .*lockup|soft lockup|hard LOCKUP"),
@@ -39,21 +39,13 @@ TABLE = [
     ("guest",            r"vmtest: (init|error): "),
 ]
 
-# Said by these kernels at boot, under emulation, with nothing of ours loaded
-BOOT_EXCUSED = [
-    r"RETBleed: WARNING: Spectre",
-]
-
 ROWS = [(kind, re.compile(pattern)) for kind, pattern in TABLE]
-EXCUSED = [re.compile(p) for p in BOOT_EXCUSED]
 
 
 def judge(line, allow=()):
     """The kind of splat that this kernel log line begins, or None."""
     for kind, pattern in ROWS:
         if pattern.search(line):
-            if any(p.search(line) for p in EXCUSED):
-                return None
             if any(re.search(p, line) for p in allow):
                 return None
             return kind
