@@ -24,12 +24,12 @@ enum {
 };
 
 unsigned long tt_mem_limit;
+static unsigned long tt_mem_default;
 static struct percpu_counter tt_mem;
 
 int tt_mem_init(void)
 {
-	if (!tt_mem_limit)
-		tt_mem_limit = (totalram_pages() / 4) << PAGE_SHIFT;
+	tt_mem_default = (totalram_pages() / 4) << PAGE_SHIFT;
 	return percpu_counter_init(&tt_mem, 0, GFP_KERNEL);
 }
 
@@ -40,27 +40,40 @@ void tt_mem_exit(void)
 }
 
 /* For debugfs: exact, slow. */
-s64 tt_mem_used(void)
+s64 tt_mem_used(unsigned long *limit)
 {
+	*limit = READ_ONCE(tt_mem_limit) ?: tt_mem_default;
 	return percpu_counter_sum(&tt_mem);
 }
 
 /**
  * tt_mem_uncharge - data memory was given back
+ * @conn: by this connection
  * @bytes: how much
  *
  * Context: any.
  */
-void tt_mem_uncharge(u32 bytes)
+void tt_mem_uncharge(struct tt_conn *conn, u32 bytes)
 {
+	atomic_long_sub(bytes, &conn->mem);
 	percpu_counter_add_batch(&tt_mem, -(s64)bytes, TT_MEM_BATCH);
 }
 
-static bool tt_mem_charge(u32 bytes)
+/*
+ * While memory is plenty a connection may have what it asks for. From half the
+ * limit on, one that has more than its share waits, so that a host which is
+ * slow to send or to read what it asked for does not starve the others.
+ */
+static bool tt_mem_charge(struct tt_conn *conn, u32 bytes)
 {
-	if (percpu_counter_read_positive(&tt_mem) + bytes >
-	    READ_ONCE(tt_mem_limit))
+	unsigned long limit = READ_ONCE(tt_mem_limit) ?: tt_mem_default;
+	unsigned long used = percpu_counter_read_positive(&tt_mem) + bytes;
+
+	if (used > limit)
 		return false;
+	if (used > limit / 2 && atomic_long_read(&conn->mem) > limit / TT_SHARE)
+		return false;
+	atomic_long_add(bytes, &conn->mem);
 	percpu_counter_add_batch(&tt_mem, bytes, TT_MEM_BATCH);
 	return true;
 }
@@ -135,7 +148,7 @@ int tt_slot_alloc(struct tt_slot *slot, u32 len, gfp_t gfp)
 			if (!page)
 				return -ENOMEM;
 			size = page_size(page);
-			if (!tt_mem_charge(size)) {
+			if (!tt_mem_charge(slot->conn, size)) {
 				__free_pages(page, compound_order(page));
 				return -EDQUOT;
 			}
@@ -163,7 +176,7 @@ void tt_slot_drop_pages(struct tt_slot *slot)
 	for (i = 0; i < slot->nr_have; i++)
 		put_page(slot->bvec[i].bv_page);
 	if (slot->mem)
-		tt_mem_uncharge(slot->mem);
+		tt_mem_uncharge(slot->conn, slot->mem);
 	slot->nr_have = 0;
 	slot->mem = 0;
 }
@@ -309,7 +322,7 @@ static bool tt_slot_starve(struct tt_slot *slot)
 	}
 	if (list_empty(&slot->starving))
 		list_add_tail(&slot->starving, &conn->starving);
-	queue_delayed_work(tt_end_wq, &conn->retry, msecs_to_jiffies(TT_RETRY_MS));
+	queue_delayed_work(tt_wq, &conn->retry, msecs_to_jiffies(TT_RETRY_MS));
 	return true;
 }
 
@@ -370,7 +383,7 @@ bool tt_run_ready(struct tt_conn *conn)
 	llist_for_each_entry_safe(slot, next, list, node)
 		tt_slot_start(slot);
 	blk_finish_plug(&plug);
-	return list != NULL;
+	return list;
 }
 
 /**
@@ -388,6 +401,7 @@ void tt_abort_waiting(struct tt_conn *conn)
 
 	for (i = 0; i < conn->nslots; i++) {
 		struct tt_slot *slot = &conn->slots[i];
+		/* Pairs with tt_slot_state() of whoever had it last. */
 		u8 state = smp_load_acquire(&slot->state);
 
 		if (state == TT_RECV || state == TT_READY || state == TT_R2T)

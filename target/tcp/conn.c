@@ -10,7 +10,7 @@
 
 #include "tcp.h"
 
-DEFINE_MUTEX(tt_conns_lock);
+DEFINE_MUTEX(tt_conns_lock);	/* tt_conns, and counts of connections */
 LIST_HEAD(tt_conns);
 
 /**
@@ -60,7 +60,69 @@ void tt_conn_fatal(struct tt_conn *conn)
 				    &conn->peer, conn->q.qid, err->what,
 				    nvme_tcp_fes_name(err->fes, NVME_TCP_HOST),
 				    err->fes, err->fei);
-	mod_delayed_work(tt_end_wq, &conn->watch, msecs_to_jiffies(TT_LINGER_MS));
+	mod_delayed_work(tt_wq, &conn->watch, msecs_to_jiffies(TT_LINGER_MS));
+	tt_conn_kick(conn);
+}
+
+/* --- timers --------------------------------------------------------------- */
+
+/* Does the host owe us data, or room for what we send? A hint, read unlocked. */
+static bool tt_conn_owed(struct tt_conn *conn)
+{
+	unsigned int i;
+
+	if (READ_ONCE(conn->tx.bytes) || READ_ONCE(conn->rx.slot))
+		return true;
+	for (i = 0; i < conn->nslots; i++)
+		if (READ_ONCE(conn->slots[i].state) == TT_R2T)
+			return true;
+	return false;
+}
+
+static void tt_conn_watch_again(struct tt_conn *conn)
+{
+	unsigned int secs = READ_ONCE(tt_data_timeout);
+
+	conn->watch_rx = READ_ONCE(conn->stats.rx_bytes);
+	conn->watch_tx = READ_ONCE(conn->stats.tx_bytes);
+	if (secs)
+		queue_delayed_work(tt_wq, &conn->watch, secs_to_jiffies(secs));
+}
+
+/*
+ * What a connection is given time for: at first, to get through Connect; then
+ * to move its data on, looked at now and then; after a TermReq, to close.
+ */
+static void tt_conn_watch(struct work_struct *work)
+{
+	struct tt_conn *conn = container_of(to_delayed_work(work), struct tt_conn, watch);
+
+	if (test_bit(TT_TERM, &conn->flags)) {
+		tt_conn_end(conn);
+		return;
+	}
+	if (!test_bit(TT_LIVE, &conn->flags)) {
+		pr_warn_ratelimited("%pISpc: no %s in time, closing\n", &conn->peer,
+				    conn->eng.phase == NVME_TCP_PHASE_IC ?
+				    "ICReq" : "Connect");
+		tt_conn_end(conn);
+		return;
+	}
+	if (tt_conn_owed(conn) &&
+	    conn->watch_rx == READ_ONCE(conn->stats.rx_bytes) &&
+	    conn->watch_tx == READ_ONCE(conn->stats.tx_bytes)) {
+		pr_warn_ratelimited("%pISpc: queue %u: the host moves no data, closing\n",
+				    &conn->peer, conn->q.qid);
+		tt_conn_end(conn);
+		return;
+	}
+	tt_conn_watch_again(conn);
+}
+
+static void tt_conn_retry(struct work_struct *work)
+{
+	struct tt_conn *conn = container_of(to_delayed_work(work), struct tt_conn, retry);
+
 	tt_conn_kick(conn);
 }
 
@@ -124,7 +186,7 @@ int tt_conn_go_live(struct tt_conn *conn)
 	if (n && n <= TT_SLOTS_MAX)
 		slots = kvcalloc(n, sizeof(*slots), GFP_KERNEL);
 	if (!slots) {
-		pr_err("%pISpc: queue %u: no memory for %u commands\n",
+		pr_err("%pISpc: queue %u: cannot have %u commands\n",
 		       &conn->peer, conn->q.qid, n);
 		tt_conn_end(conn);
 		return -ENOMEM;
@@ -145,34 +207,13 @@ int tt_conn_go_live(struct tt_conn *conn)
 		conn->eng.local.incapsule = port->inline_data_size < 0 ?
 			TGT_INLINE_DEFAULT : port->inline_data_size;
 	nvme_tcp_conn_live(&conn->eng);
-	if (!test_bit(TT_TERM, &conn->flags))
-		cancel_delayed_work(&conn->watch);
 	set_bit(TT_LIVE, &conn->flags);
+	if (!test_bit(TT_TERM, &conn->flags)) {
+		cancel_delayed_work(&conn->watch);
+		tt_conn_watch_again(conn);
+	}
 	release_sock(sk);
 	return 0;
-}
-
-/* --- timers --------------------------------------------------------------- */
-
-static void tt_conn_watch(struct work_struct *work)
-{
-	struct tt_conn *conn = container_of(to_delayed_work(work), struct tt_conn, watch);
-	bool term = test_bit(TT_TERM, &conn->flags);
-
-	if (!term && test_bit(TT_LIVE, &conn->flags))
-		return;
-	if (!term)
-		pr_warn_ratelimited("%pISpc: no %s in time, closing\n", &conn->peer,
-				    conn->eng.phase == NVME_TCP_PHASE_IC ?
-				    "ICReq" : "Connect");
-	tt_conn_end(conn);
-}
-
-static void tt_conn_retry(struct work_struct *work)
-{
-	struct tt_conn *conn = container_of(to_delayed_work(work), struct tt_conn, retry);
-
-	tt_conn_kick(conn);
 }
 
 /* --- socket callbacks ----------------------------------------------------- */
@@ -260,13 +301,27 @@ static void tt_conn_free(struct tt_conn *conn)
 	kfree(conn);
 }
 
+/*
+ * A peer that has closed its end gets our FIN. Any other, and one that has not
+ * taken all that we sent, is reset: no orphaned socket shall keep memory.
+ */
+static void tt_conn_shutdown(struct tt_conn *conn)
+{
+	struct sock *sk = conn->sock->sk;
+
+	if (!test_bit(TT_EOF, &conn->flags) || conn->tx.bytes ||
+	    READ_ONCE(sk->sk_wmem_queued))
+		sock_no_linger(sk);
+	kernel_sock_shutdown(conn->sock, SHUT_RDWR);
+}
+
 static void tt_conn_end_work(struct work_struct *work)
 {
 	struct tt_conn *conn = container_of(work, struct tt_conn, end_work);
 	struct tt_port *tp = conn->tp;
 
 	tt_conn_restore_callbacks(conn);
-	kernel_sock_shutdown(conn->sock, SHUT_RDWR);
+	tt_conn_shutdown(conn);
 	cancel_delayed_work_sync(&conn->watch);
 	cancel_delayed_work_sync(&conn->retry);
 	cancel_work_sync(&conn->work);
@@ -386,7 +441,7 @@ int tt_conn_open(struct tt_port *tp, struct socket *sock)
 	mutex_unlock(&tt_conns_lock);
 
 	if (tt_connect_timeout)
-		queue_delayed_work(tt_end_wq, &conn->watch,
+		queue_delayed_work(tt_wq, &conn->watch,
 				   secs_to_jiffies(tt_connect_timeout));
 
 	write_lock_bh(&sk->sk_callback_lock);

@@ -77,11 +77,12 @@ static void tt_accept_work(struct work_struct *work)
 		if (ret) {
 			pr_warn_ratelimited("port %u: no connection: %d\n",
 					    tp->port->portid, ret);
+			sock_no_linger(sock->sk);
 			sock_release(sock);
 			tt_unadmit(tp);
 		}
 	}
-	queue_work(tt_end_wq, &tp->accept_work);
+	queue_work(tt_wq, &tp->accept_work);
 }
 
 /*
@@ -95,7 +96,7 @@ static void tt_listen_data_ready(struct sock *sk)
 	read_lock_bh(&sk->sk_callback_lock);
 	tp = sk->sk_user_data;
 	if (tp && sk->sk_state == TCP_LISTEN)
-		queue_work(tt_end_wq, &tp->accept_work);
+		queue_work(tt_wq, &tp->accept_work);
 	read_unlock_bh(&sk->sk_callback_lock);
 }
 

@@ -16,6 +16,11 @@ module_param_named(connect_timeout, tt_connect_timeout, uint, 0644);
 MODULE_PARM_DESC(connect_timeout,
 		 "seconds a new connection has to get through Connect, 0: for ever (default 10)");
 
+unsigned int tt_data_timeout = 60;
+module_param_named(data_timeout, tt_data_timeout, uint, 0644);
+MODULE_PARM_DESC(data_timeout,
+		 "seconds that a host may make no progress with data it owes or is sent, 0: for ever (default 60)");
+
 unsigned int tt_max_conns = 16384;
 module_param_named(max_connections, tt_max_conns, uint, 0644);
 MODULE_PARM_DESC(max_connections, "connections, i.e. queues, of all ports, 0: any (default 16384)");

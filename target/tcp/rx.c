@@ -106,7 +106,9 @@ static int tt_rx_h2c_data(struct tt_conn *conn)
 
 	if (idx < conn->nslots)
 		slot = &conn->slots[idx];
+	/* Pairs with tt_slot_state() and tt_tx_r2ts() in the worker. */
 	if (slot && smp_load_acquire(&slot->state) == TT_R2T &&
+	    /* Pairs with tt_tx_r2ts(): the ring's entry is filled. */
 	    smp_load_acquire(&slot->r2t_built) != slot->r2t_done) {
 		/* A command's R2Ts are answered in their order. */
 		r = &slot->r2t[slot->r2t_done % TT_R2TS];
@@ -179,6 +181,7 @@ static void tt_rx_done(struct tt_conn *conn)
 	if (conn->eng.pdu.type == NVME_TCP_H2C_DATA) {
 		if (!rx->r2t_done)
 			return;
+		/* Pairs with tt_tx_r2ts(): the ring's entry is free. */
 		smp_store_release(&slot->r2t_done, slot->r2t_done + 1);
 		if (slot->xfer.done < slot->xfer.len) {
 			tt_slot_want_r2t(slot);
@@ -352,6 +355,7 @@ bool tt_rx_work(struct tt_conn *conn)
 	if (!test_bit(TT_RX_KICK, &conn->flags))
 		return false;
 	clear_bit(TT_RX_KICK, &conn->flags);
+	/* Bytes that come after this set it again; those before are seen below. */
 	smp_mb__after_atomic();
 
 	conn->stats.rx_worker++;

@@ -76,6 +76,7 @@ enum tt_limits {
 	TT_LINGER_MS	= 2000,		/* for the peer's FIN after a TermReq */
 	TT_RETRY_MS	= 20,
 	TT_STARVE_MS	= 5000,		/* a command waits so long for memory */
+	TT_SHARE	= 16,		/* a connection's part of memory in short supply */
 };
 
 /* conn->flags */
@@ -109,12 +110,14 @@ struct tt_conn;
  * @r2t_node: on conn->r2tq while @r2t_queued; outlives the command harmlessly
  * @starving: on conn->starving
  * @starve_end: jiffies when it stops waiting for memory
+ * @r2t_queued: bit 0: @r2t_node is on conn->r2tq
  * @xfer: the engine's view of host to controller data
  * @r2t: ring; [done, built) are out
  * @r2t_built: written by the worker, released
  * @r2t_done: written by the rx context, released
  * @tag_seq: makes the next TTAG differ from the last ones of this slot
  * @bvec: the pieces of memory; @small until that is too small
+ * @small: see @bvec
  * @nr_have: pieces held
  * @max_bvec: room in @bvec
  * @mem: bytes held
@@ -134,7 +137,7 @@ struct tt_slot {
 	struct llist_node r2t_node;
 	struct list_head starving;
 	unsigned long starve_end;
-	unsigned long r2t_queued;	/* bit 0 */
+	unsigned long r2t_queued;
 	struct nvme_tcp_xfer xfer;
 	struct nvme_tcp_r2t r2t[TT_R2TS];
 	u8 r2t_built;
@@ -215,6 +218,7 @@ struct tt_conn {
 	struct llist_head done;
 	struct llist_head r2tq;
 	atomic_t inflight;
+	atomic_long_t mem;		/* bytes of data memory that its slots hold */
 
 	struct list_head starving;	/* worker */
 	struct tt_tx tx;
@@ -224,7 +228,9 @@ struct tt_conn {
 
 	struct tt_port *tp;
 	struct list_head entry;		/* tt_conns, under tt_conns_lock */
-	struct delayed_work watch;	/* Connect in time; FIN after TermReq */
+	struct delayed_work watch;	/* see tt_conn_watch() */
+	u64 watch_rx;			/* bytes at the last look */
+	u64 watch_tx;
 	struct delayed_work retry;	/* memory */
 	struct work_struct end_work;
 	void (*old_data_ready)(struct sock *sk);
@@ -234,25 +240,23 @@ struct tt_conn {
 	struct sockaddr_storage local;
 };
 
-/**
- * struct tt_port - a listener
- * @nr_conns: under tt_conns_lock
- */
+/* A listener */
 struct tt_port {
 	struct tgt_port *port;
 	struct socket *sock;
 	struct work_struct accept_work;
 	void (*old_data_ready)(struct sock *sk);
-	unsigned int nr_conns;
+	unsigned int nr_conns;		/* under tt_conns_lock */
 	struct sockaddr_storage addr;
 };
 
 /* main.c */
 extern const struct tgt_transport *tt_transport;
-extern struct workqueue_struct *tt_wq;		/* conn->work, per CPU */
-extern struct workqueue_struct *tt_end_wq;	/* accept, watch, end */
+extern struct workqueue_struct *tt_wq;		/* all but conn->end_work; per CPU */
+extern struct workqueue_struct *tt_end_wq;	/* conn->end_work, may wait for devices */
 extern wait_queue_head_t tt_idle;
 extern unsigned int tt_connect_timeout;
+extern unsigned int tt_data_timeout;
 extern unsigned int tt_max_conns;
 extern unsigned int tt_max_port_conns;
 extern unsigned int tt_maxh2cdata;
@@ -289,8 +293,8 @@ void tt_tx_free(struct tt_conn *conn);
 /* cmd.c */
 int tt_mem_init(void);
 void tt_mem_exit(void);
-s64 tt_mem_used(void);
-void tt_mem_uncharge(u32 bytes);
+s64 tt_mem_used(unsigned long *limit);
+void tt_mem_uncharge(struct tt_conn *conn, u32 bytes);
 extern unsigned long tt_mem_limit;
 void tt_slot_init(struct tt_conn *conn, struct tt_slot *slot, u16 idx);
 struct tt_slot *tt_slot_get(struct tt_conn *conn);
@@ -317,6 +321,7 @@ static inline struct tt_conn *tt_conn_of(struct tgt_queue *q)
 /* The owner changes: what was written to the slot is there before the state. */
 static inline void tt_slot_state(struct tt_slot *slot, enum tt_slot_state state)
 {
+	/* Pairs with the smp_load_acquire() of each reader of another context. */
 	smp_store_release(&slot->state, state);
 }
 

@@ -123,6 +123,7 @@ static bool tt_tx_r2ts(struct tt_conn *conn, struct tt_slot *slot)
 	struct nvme_tcp_r2t *r;
 	u8 *p;
 
+	/* Pairs with tt_rx_done(): a ring entry is free once it is through with it. */
 	while ((u8)(slot->r2t_built - smp_load_acquire(&slot->r2t_done)) < TT_R2TS) {
 		if (!tt_tx_room(tx))
 			return false;
@@ -152,6 +153,7 @@ static bool tt_tx_all_r2ts(struct tt_conn *conn)
 
 	llist_for_each_entry_safe(slot, next, list, r2t_node) {
 		clear_bit(0, &slot->r2t_queued);
+		/* Who finds the bit set from here on has queued too late to miss. */
 		smp_mb__after_atomic();
 		/*
 		 * A slot may have been queued once too often, and be about
@@ -202,7 +204,7 @@ static bool tt_tx_slot_data(struct tt_conn *conn)
 		tx->slot_bv++;
 		/* The page is the batch's now. */
 		slot->mem -= size;
-		tt_mem_uncharge(size);
+		tt_mem_uncharge(conn, size);
 	}
 
 	if (!tt_tx_room(tx))
@@ -217,7 +219,7 @@ static bool tt_tx_slot_data(struct tt_conn *conn)
 	/* Pieces that the command did not need stay with nobody. */
 	for (; tx->slot_bv < slot->nr_have; tx->slot_bv++)
 		put_page(slot->bvec[tx->slot_bv].bv_page);
-	tt_mem_uncharge(slot->mem);
+	tt_mem_uncharge(conn, slot->mem);
 	slot->mem = 0;
 	slot->nr_have = 0;
 
@@ -328,7 +330,7 @@ static int tt_tx_flush(struct tt_conn *conn, bool more)
 			conn->stats.send_full++;
 			/* Nothing is on its way, so no ACK will restart us. */
 			if (!READ_ONCE(conn->sock->sk->sk_wmem_queued))
-				queue_delayed_work(tt_end_wq, &conn->retry,
+				queue_delayed_work(tt_wq, &conn->retry,
 						   msecs_to_jiffies(TT_RETRY_MS));
 			return 0;
 		}
@@ -357,7 +359,7 @@ bool tt_tx_work(struct tt_conn *conn)
 		done = tt_tx_fill(conn);
 	if (!tx->bytes) {
 		if (!done)	/* no memory for a header */
-			queue_delayed_work(tt_end_wq, &conn->retry,
+			queue_delayed_work(tt_wq, &conn->retry,
 					   msecs_to_jiffies(TT_RETRY_MS));
 	} else {
 		ret = tt_tx_flush(conn, !done);
@@ -391,7 +393,7 @@ void tt_tx_free(struct tt_conn *conn)
 
 		for (i = tx->slot_bv; i < slot->nr_have; i++)
 			put_page(slot->bvec[i].bv_page);
-		tt_mem_uncharge(slot->mem);
+		tt_mem_uncharge(conn, slot->mem);
 		slot->mem = 0;
 		slot->nr_have = 0;
 	}
