@@ -6,6 +6,8 @@
  * transport received into or will send from: nothing is allocated and nothing
  * copied. The block layer splits it where the device wants smaller ones.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/blkdev.h>
 #include <linux/part_stat.h>
 

@@ -18,7 +18,7 @@
  * @def: default value
  * @get_len: data of Get Features, in bytes; NULL: none
  * @get: the current value, in *val; NULL: @def, as it never changes
- * @set: gets CDW11; NULL: not changeable
+ * @set: gets CDW11; NULL: Feature Not Changeable
  */
 struct feature {
 	u8 fid;
@@ -260,7 +260,6 @@ static const struct feature features[] = {
 	}, {
 		.fid		= NVME_FEAT_HOST_ID,
 		.kinds		= TGT_C_IO,
-		.changes	= TGT_FID_SCOPE_CTRL,
 		.get_len	= hostid_len,
 		.get		= get_hostid,
 		.set		= set_hostid,
@@ -361,7 +360,7 @@ static u16 get_features(struct tgt_req *req)
 		break;
 	case TGT_SEL_SUPPORTED:
 		val = (f->ns ? TGT_CAP_PER_NS : 0) |
-		      (f->set ? TGT_CAP_CHANGEABLE : 0);
+		      (f->changes ? TGT_CAP_CHANGEABLE : 0);
 		break;
 	default:
 		return tgt_fault(req, TGT_CDW(10) + 1, NVME_SC_INVALID_FIELD);

@@ -7,6 +7,8 @@
  * wherever the file system says so. What would wait there - buffered I/O that
  * is not in the page cache, fsync, fallocate - waits in a worker.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/blkdev.h>
 #include <linux/falloc.h>
 #include <linux/file.h>
@@ -281,27 +283,40 @@ static const struct tgt_backend file_backend = {
 	.identify	= file_identify,
 };
 
-/**
- * tgt_file_open() - open what device_path names as a file
- * @ns: disabled; path and buffered_io are set. Block size, ro_backing and
- *	backend are set here.
- *
- * Context: process, may sleep.
- * Return: 0 or -errno; -EINVAL for what is neither file nor block device, and
- * where the file system has no direct I/O (buffered_io is the way then).
- */
-int tgt_file_open(struct tgt_ns *ns)
+static struct file *open_path(struct tgt_ns *ns, int flags)
 {
-	int flags = O_LARGEFILE | (ns->buffered_io ? 0 : O_DIRECT);
-	struct inode *inode;
 	struct file *file;
 
+	flags |= O_LARGEFILE;
 	ns->ro_backing = false;
 	file = filp_open(ns->path, O_RDWR | flags, 0);
 	if (file == ERR_PTR(-EACCES) || file == ERR_PTR(-EROFS) ||
 	    file == ERR_PTR(-EPERM)) {
 		file = filp_open(ns->path, O_RDONLY | flags, 0);
 		ns->ro_backing = true;
+	}
+	return file;
+}
+
+/**
+ * tgt_file_open() - open what device_path names as a file
+ * @ns: disabled; path and buffered_io are set. Block size, ro_backing and
+ *	backend are set here.
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -errno; -EINVAL for what is neither file nor block device.
+ */
+int tgt_file_open(struct tgt_ns *ns)
+{
+	struct inode *inode;
+	struct file *file;
+
+	file = open_path(ns, ns->buffered_io ? 0 : O_DIRECT);
+	if (file == ERR_PTR(-EINVAL) && !ns->buffered_io) {
+		file = open_path(ns, 0);
+		if (!IS_ERR(file))
+			pr_info("%s: its file system has no direct I/O, using the page cache\n",
+				ns->path);
 	}
 	if (IS_ERR(file))
 		return PTR_ERR(file);

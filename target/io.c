@@ -275,9 +275,13 @@ unsigned int tgt_dsm_ranges(const struct tgt_req *req)
 	return (le32_to_cpu(req->sqe.dsm.nr) & 0xff) + 1;
 }
 
+/* Some hosts, Linux among them, always send room for every range there may be. */
 static u32 dsm_len(const struct tgt_req *req)
 {
-	return tgt_dsm_ranges(req) * sizeof(struct nvme_dsm_range);
+	const u32 size = sizeof(struct nvme_dsm_range);
+
+	return clamp_t(u32, req->sgl_len, tgt_dsm_ranges(req) * size,
+		       NVME_DSM_MAX_RANGES * size);
 }
 
 /**

@@ -3,7 +3,6 @@
  * Get Log Page (Base 2.1, 5.1.12).
  */
 #include <linux/math64.h>
-#include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/unaligned.h>
@@ -249,23 +248,22 @@ static u16 put_features(struct tgt_view *v)
 struct ana_snapshot {
 	__le64 chgcnt;
 	u8 state[TGT_ANA_GROUPS + 1];
+	u16 members[TGT_ANA_GROUPS + 1];
 	unsigned int nr_ns;
 	struct {
 		u32 nsid;
 		u32 grpid;
-	} ns[];
+	} ns[TGT_MAX_NSID];
 };
 
 static struct ana_snapshot *ana_look(struct tgt_ctrl *ctrl)
 {
-	struct tgt_subsys *subsys = ctrl->subsys;
-	unsigned int max = READ_ONCE(subsys->max_nsid);
 	struct ana_snapshot *s;
 	unsigned long nsid;
 	struct tgt_ns *ns;
+	u32 grpid;
 
-	max = min_t(unsigned int, max, TGT_MAX_NSID);
-	s = kzalloc(struct_size(s, ns, max), GFP_NOIO);
+	s = kzalloc(sizeof(*s), GFP_NOIO);
 	if (!s)
 		return NULL;
 	/* A change from here on is a new event, and another read. */
@@ -273,32 +271,39 @@ static struct ana_snapshot *ana_look(struct tgt_ctrl *ctrl)
 	memcpy(s->state, ctrl->port->ana_state, sizeof(s->state));
 
 	rcu_read_lock();
-	xa_for_each(&subsys->namespaces, nsid, ns) {
+	xa_for_each(&ctrl->subsys->namespaces, nsid, ns) {
 		if (s->nr_ns == TGT_MAX_NSID)
 			break;
+		grpid = READ_ONCE(ns->anagrpid);
+		s->members[grpid]++;
 		s->ns[s->nr_ns].nsid = nsid;
-		s->ns[s->nr_ns++].grpid = READ_ONCE(ns->anagrpid);
+		s->ns[s->nr_ns++].grpid = grpid;
 	}
 	rcu_read_unlock();
 	return s;
 }
 
+/*
+ * Which groups there are: those with a namespace, and those that could be
+ * reached here if they had one.
+ */
+static bool ana_exists(const struct ana_snapshot *s, u32 grpid)
+{
+	return s->members[grpid] || s->state[grpid] != NVME_ANA_INACCESSIBLE;
+}
+
 static void ana_put_group(struct tgt_view *v, const struct ana_snapshot *s,
 			  u32 grpid, bool groups_only)
 {
+	unsigned int i, nr = groups_only ? 0 : s->members[grpid];
 	struct nvme_ana_group_desc desc = {
 		.grpid	= cpu_to_le32(grpid),
+		.nnsids	= cpu_to_le32(nr),
 		.chgcnt	= s->chgcnt,
 		.state	= s->state[grpid],
 	};
-	unsigned int i, nr = 0;
 
-	if (!groups_only)
-		for (i = 0; i < s->nr_ns; i++)
-			nr += s->ns[i].grpid == grpid;
-	desc.nnsids = cpu_to_le32(nr);
 	tgt_view_put(v, &desc, sizeof(desc));
-
 	for (i = 0; nr; i++)
 		if (s->ns[i].grpid == grpid) {
 			__le32 nsid = cpu_to_le32(s->ns[i].nsid);
@@ -318,14 +323,13 @@ static u16 put_ana(struct tgt_view *v)
 	s = ana_look(v->req->queue->ctrl);
 	if (!s)
 		return NVME_SC_CMD_INTERRUPTED;
-	/* A port has the groups that it has a state for. */
 	for (g = 1; g <= TGT_ANA_GROUPS; g++)
-		nr += !!s->state[g];
+		nr += ana_exists(s, g);
 	hdr.chgcnt = s->chgcnt;
 	hdr.ngrps = cpu_to_le16(nr);
 	tgt_view_put(v, &hdr, sizeof(hdr));
 	for (g = 1; g <= TGT_ANA_GROUPS; g++)
-		if (s->state[g])
+		if (ana_exists(s, g))
 			ana_put_group(v, s, g, groups_only);
 	kfree(s);
 	return 0;
