@@ -108,7 +108,11 @@ class Node:
         return self.result
 
     def set(self, fid, value, wanted=SUCCESS, save=False, **kw):
-        self.admin(9, wanted, cdw10=fid | save << 31, cdw11=value, **kw)
+        try:
+            self.admin(9, wanted, cdw10=fid | save << 31, cdw11=value, **kw)
+        except PermissionError:
+            # Newer kernels keep some features to themselves
+            note(f"this kernel does not send Set Features of {fid:02x}h")
         return self.result
 
     def rw(self, opcode, slba, blocks, wanted=SUCCESS, nsid=1, control=0, **kw):
