@@ -28,21 +28,33 @@ static bool nth_cancel_if_on(struct request *rq, void *data)
 /* All commands of a queue that is down are completed, to be retried or not. */
 static void nth_cancel_queue(struct nth_queue *q)
 {
-	struct nvme_ctrl *ctrl = &q->ctrl->ctrl;
-	struct blk_mq_tag_set *set = q->qid ? ctrl->tagset : ctrl->admin_tagset;
+	struct nth_ctrl *ctrl = q->ctrl;
+	struct blk_mq_tag_set *set = q->qid ? &ctrl->io_set : &ctrl->admin_set;
 
-	if (!set)
-		return;
-	mutex_lock(&q->ctrl->cancel_lock);
-	blk_mq_tagset_busy_iter(set, nth_cancel_if_on, q);
-	mutex_unlock(&q->ctrl->cancel_lock);
-	blk_mq_tagset_wait_completed_request(set);
+	mutex_lock(&ctrl->cancel_lock);
+	if (q->tags) {
+		blk_mq_tagset_busy_iter(set, nth_cancel_if_on, q);
+		blk_mq_tagset_wait_completed_request(set);
+	}
+	mutex_unlock(&ctrl->cancel_lock);
 }
 
 static void nth_cancel_all(struct nth_ctrl *ctrl, void (*cancel)(struct nvme_ctrl *))
 {
 	mutex_lock(&ctrl->cancel_lock);
 	cancel(&ctrl->ctrl);
+	mutex_unlock(&ctrl->cancel_lock);
+}
+
+/* Before the tag set goes: nth_cancel_queue() must not look at it any more. */
+static void nth_forget_tags(struct nth_ctrl *ctrl, unsigned int from, unsigned int to)
+{
+	unsigned int qid;
+
+	mutex_lock(&ctrl->cancel_lock);
+	for (qid = from; qid < to; qid++)
+		if (ctrl->queues[qid])
+			ctrl->queues[qid]->tags = NULL;
 	mutex_unlock(&ctrl->cancel_lock);
 }
 
@@ -56,6 +68,7 @@ static void nth_admin_down(struct nth_ctrl *ctrl, bool remove)
 	/* What waits there now fails, or is told to come again. */
 	nvme_unquiesce_admin_queue(&ctrl->ctrl);
 	if (remove) {
+		nth_forget_tags(ctrl, 0, 1);
 		nvme_remove_admin_tag_set(&ctrl->ctrl);
 		ctrl->ctrl.admin_tagset = NULL;
 	}
@@ -185,6 +198,7 @@ static void nth_io_down(struct nth_ctrl *ctrl, bool remove)
 	if (!remove)
 		return;
 	nvme_unquiesce_io_queues(&ctrl->ctrl);
+	nth_forget_tags(ctrl, 1, ctrl->max_queues);
 	nvme_remove_io_tag_set(&ctrl->ctrl);
 	ctrl->ctrl.tagset = NULL;
 }
@@ -495,6 +509,8 @@ static void nth_delete_ctrl(struct nvme_ctrl *nctrl)
 	/* The tag sets are gone when the last attempt to create them failed. */
 	if (nctrl->admin_tagset)
 		nth_down(ctrl, true);
+	/* All queues are down, so nothing queues it anew. */
+	flush_work(&ctrl->error_work);
 	nth_debugfs_remove(ctrl);
 }
 

@@ -48,6 +48,8 @@ enum nth_limits {
 	NTH_RX_BUDGET		= 256 * 1024,
 	/* Batches that one context may send before a worker takes over */
 	NTH_TX_BUDGET		= 16,
+	/* Times that a full socket is tried again at once when it may have room */
+	NTH_TX_RETRIES		= 3,
 	/* Rounds of the worker before it lets others have the CPU */
 	NTH_WORK_ROUNDS		= 8,
 
@@ -116,7 +118,7 @@ struct nth_cmd {
 enum nth_tx_from {
 	NTH_TX_SUBMITTER,		/* may sleep */
 	NTH_TX_WORKER,			/* may sleep */
-	NTH_TX_RECEIVER,		/* owns the socket; any context */
+	NTH_TX_RECEIVER,		/* TCP called us: owns the socket; any context */
 	NTH_TX_FROMS,
 };
 
@@ -253,7 +255,7 @@ struct nth_queue {
 	int cpu;			/* the worker's */
 	enum hctx_type type;
 	u32 in_capsule;			/* bytes of data a capsule may carry */
-	struct blk_mq_tags *tags;	/* of the hardware queue; valid while UP */
+	struct blk_mq_tags *tags;	/* of the hardware queue; NULL: no tag set */
 
 	struct nth_tx tx ____cacheline_aligned_in_smp;
 

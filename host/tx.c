@@ -418,6 +418,7 @@ bool nth_tx_run(struct nth_queue *q, enum nth_tx_from from)
 {
 	struct nth_tx *tx = &q->tx;
 	unsigned int budget = NTH_TX_BUDGET;
+	unsigned int retries = NTH_TX_RETRIES;
 	int ret;
 
 	do {
@@ -426,8 +427,12 @@ bool nth_tx_run(struct nth_queue *q, enum nth_tx_from from)
 		if (!nth_tx_lock(q))
 			return false;
 		do {
-			clear_bit(NTH_Q_SPACE, &q->flags);
+			if (test_bit(NTH_Q_SPACE, &q->flags))
+				clear_bit(NTH_Q_SPACE, &q->flags);
 			ret = 0;
+			/* After an error nothing but H2CTermReq is in place. */
+			if (unlikely(test_bit(NTH_Q_FAILED, &q->flags)))
+				break;
 			if (!tx->bytes && !nth_batch_fill(q))
 				break;
 			tx->count[NTH_TX_BY + from]++;
@@ -447,11 +452,11 @@ bool nth_tx_run(struct nth_queue *q, enum nth_tx_from from)
 		}
 		nth_tx_unlock(q);
 
-		if (ret == -EAGAIN && test_bit(NTH_Q_SPACE, &q->flags))
+		if (ret == -EAGAIN && test_bit(NTH_Q_SPACE, &q->flags) && retries--)
 			continue;
 		if (stalled)
 			queue_delayed_work_on(q->cpu, nth_wq, &q->work, 1);
-		if (ret)
+		if (ret || unlikely(test_bit(NTH_Q_FAILED, &q->flags)))
 			return false;
 	} while (budget && nth_tx_pending(q));
 
