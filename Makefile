@@ -27,7 +27,8 @@ INSTALL_MOD_STRIP ?= 1
 DKMS ?= dkms
 
 # The release as the build tree itself names it; KDIR= need not match KVER.
-release = $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null || echo $(KVER))
+release = $(or $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
+	$(KDIR)/include/generated/utsrelease.h 2>/dev/null),$(KVER))
 
 kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR) \
 	$(if $(wildcard $(KDIR)/vmlinux),,CONFIG_DEBUG_INFO_BTF_MODULES=)
@@ -47,10 +48,12 @@ kdir:
 modules: kdir
 	+@$(kbuild) --no-print-directory modules
 
+# Signed where there is a key; depmod below, which does not ask for a System.map.
 modules_install: kdir
 	+@$(kbuild) --no-print-directory modules_install \
 		INSTALL_MOD_DIR=$(INSTALL_MOD_DIR) INSTALL_MOD_STRIP=$(INSTALL_MOD_STRIP) \
-		DEPMOD=true
+		CONFIG_MODULE_SIG_ALL=$(if $(wildcard $(KDIR)/certs/signing_key.pem),y) \
+		cmd_depmod=true
 	@scripts/install depmod $(release)
 
 install:
