@@ -257,7 +257,12 @@ static loff_t file_size(struct tgt_ns *ns)
 
 static void file_identify(struct tgt_ns *ns, struct nvme_id_ns *id)
 {
-	if (ns->file->f_op->fallocate)
+	struct inode *inode = inode_of(ns);
+	bool holes = S_ISBLK(inode->i_mode) ?
+		     bdev_write_zeroes_sectors(I_BDEV(inode)) > 0 :
+		     ns->file->f_op->fallocate != NULL;
+
+	if (holes)
 		id->dlfeat = TGT_DLFEAT_READS_ZERO | TGT_DLFEAT_WZ_DEAC;
 }
 
