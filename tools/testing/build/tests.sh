@@ -112,6 +112,7 @@ k_install_and_uninstall()
 	local dir=$work/$1/root out name src
 
 	build_of "$1"
+	rm -rf "$dir"
 	src=$(src "$1")
 	mkdir -p "$dir/lib/modules/$3/kernel/drivers"
 	cp -r "$2/lib/modules/$3/kernel/drivers/nvme" "$dir/lib/modules/$3/kernel/drivers/"
@@ -151,6 +152,7 @@ k_clean_leaves_nothing()
 	local dir=$work/$1/clean left
 
 	build_of "$1"
+	rm -rf "$dir"
 	cp -a "$(src "$1")" "$dir"
 	make -s -C "$dir" clean
 	left=$(diff -rq "$dir" "$(src "$1")" | grep -F "Only in $dir" || :)
@@ -304,6 +306,7 @@ t_dkms()
 {
 	local k root ver dir=$work/dkms out name kdir
 
+	rm -rf "$dir"
 	command -v dkms >/dev/null || { echo "no dkms"; exit 77; }
 	k=${kernels##* }
 	root=$("$top/scripts/kernel" get "$k")
@@ -331,6 +334,7 @@ t_into_tree()
 	local dir=$work/tree cache out m
 
 	cache=$("$top/scripts/kernel" source 6.12) || exit 1
+	rm -rf "$dir"
 	# Links where the file system allows it: nothing writes through them.
 	cp -al "$cache" "$dir" 2>/dev/null || cp -a "$cache" "$dir"
 	"$top/scripts/into-tree" "$dir" >/dev/null
@@ -351,8 +355,7 @@ t_into_tree()
 	out=$(make -s -j"$(nproc)" drivers/nvme/tcp-stack/ W=1 2>&1) || fail "$out"
 	out=$(grep -A5 'drivers/nvme/tcp-stack.*warning:' <<<"$out" || :)
 	[ -z "$out" ] || fail "$out"
-	nm drivers/nvme/tcp-stack/host/built-in.a 2>/dev/null | grep -q ' [tT] ' ||
-		fail "nothing is built in"
+	has "$(nm drivers/nvme/tcp-stack/host/built-in.a 2>&1)" ' [tT] '
 	for m in nvmet nvmet-tcp; do
 		[ -e "drivers/nvme/tcp-stack/target/$m.o" ] || fail "no $m.o"
 	done
