@@ -26,7 +26,7 @@ BOOT_MODULES = ["virtio_pci", "9p", "9pnet_virtio", "overlay", "virtio_net"]
 # What a guest may want to load: depmod over all of a distribution's modules is slow
 GUEST_MODULES = ["modules.builtin", "modules.order", "modules.builtin.modinfo"] + \
     ["kernel/" + d for d in (
-        "arch", "crypto", "lib", "fs", "net/9p", "net/core", "net/ipv4", "net/ipv6", "net/sched",
+        "arch", "block", "crypto", "lib", "fs", "net/9p", "net/core", "net/ipv4", "net/ipv6", "net/sched",
         "net/tls", "net/802", "net/8021q", "net/llc", "net/bridge", "net/netfilter",
         "drivers/nvme", "drivers/block", "drivers/md", "drivers/virtio", "drivers/dax",
         "drivers/nvdimm", "drivers/base", "drivers/net/*.ko*", "drivers/char/hw_random",
