@@ -120,8 +120,8 @@ struct nvme_tcp_err {
 	const char *what;	/* for the log: static, names the field */
 };
 
-/**
- * struct nvme_tcp_conn - one connection, in one role
+/*
+ * One connection, in one role.
  *
  * The fields under "negotiated" are valid from NVME_TCP_PHASE_CONNECT on.
  */
