@@ -72,10 +72,17 @@ static void close_work(struct work_struct *work)
 
 	tgt_bdev_close(ns);
 	percpu_ref_exit(&ns->ref);
+	/* Pairs with is_closing(): what follows that may use the object anew. */
 	smp_store_release(&ns->closing, false);
 	complete_all(&ns->drained);
 	config_item_put(&ns->group.cg_item);
 	module_put(THIS_MODULE);
+}
+
+static bool is_closing(struct tgt_ns *ns)
+{
+	/* Pairs with close_work(). */
+	return smp_load_acquire(&ns->closing);
 }
 
 static int publish(struct tgt_ns *ns)
@@ -120,8 +127,7 @@ int tgt_ns_enable(struct tgt_ns *ns)
 	lockdep_assert_held(&ns->lock);
 	if (ns->enabled)
 		return 0;
-	/* Pairs with close_work(). */
-	if (smp_load_acquire(&ns->closing)) {
+	if (is_closing(ns)) {
 		pr_err("%s: namespace %u: %s is still being closed, try later\n",
 		       ns->subsys->nqn, ns->nsid, ns->path);
 		return -EBUSY;
@@ -198,7 +204,7 @@ void tgt_ns_disable(struct tgt_ns *ns)
 static int lock_disabled(struct tgt_ns *ns, int error)
 {
 	mutex_lock(&ns->lock);
-	if (!ns->enabled && !smp_load_acquire(&ns->closing))
+	if (!ns->enabled && !is_closing(ns))
 		return 0;
 	mutex_unlock(&ns->lock);
 	pr_err("%s: namespace %u: write 0 to enable first\n", ns->subsys->nqn,

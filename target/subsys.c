@@ -23,18 +23,17 @@ static bool any_ctrl(struct tgt_ctrl *ctrl, const void *unused)
 
 /* ---- attributes ---------------------------------------------------------- */
 
-/* Stores a value of the field's size, for attributes that are free to change. */
-#define APPLY_PLAIN(fn, type, member)						\
-static int fn(struct tgt_subsys *s, type *field, union tgt_value *v)		\
-{										\
-	mutex_lock(&s->lock);							\
-	WRITE_ONCE(*field, v->member);						\
-	mutex_unlock(&s->lock);							\
-	return 0;								\
+static int apply_u16(struct tgt_subsys *s, u16 *field, union tgt_value *v)
+{
+	WRITE_ONCE(*field, v->u16);
+	return 0;
 }
 
-APPLY_PLAIN(apply_u16, u16, u16)
-APPLY_PLAIN(apply_u32, u32, u32)
+static int apply_u32(struct tgt_subsys *s, u32 *field, union tgt_value *v)
+{
+	WRITE_ONCE(*field, v->u32);
+	return 0;
+}
 
 /*
  * What a host recognises a subsystem by. Multipath takes two paths for one by

@@ -257,7 +257,7 @@ struct tgt_port {
 	struct config_group subsys_group;
 	struct config_group referrals_group;
 	struct config_group ana_groups_group;
-	struct mutex lock;
+	struct mutex lock;		/* attributes, listening */
 	struct list_head subsystems;	/* struct tgt_port_link, under tgt_config_sem */
 	struct list_head referrals;	/* under tgt_config_sem */
 	struct tgt_transport *transport; /* while it listens */
@@ -290,7 +290,7 @@ struct tgt_subsys {
 	struct config_group ns_group;
 	struct config_group hosts_group;
 	struct kref ref;
-	struct mutex lock;
+	struct mutex lock;		/* ctrls, namespaces, attributes */
 	struct list_head ctrls;		/* under lock */
 	struct xarray namespaces;	/* enabled ones by NSID; RCU readers */
 	unsigned int nr_namespaces;	/* enabled; under lock */
@@ -326,7 +326,7 @@ struct tgt_subsys {
 struct tgt_ns {
 	struct config_group group;	/* namespaces/N */
 	struct tgt_subsys *subsys;	/* holds a reference */
-	struct mutex lock;
+	struct mutex lock;		/* attributes, enabling */
 	struct percpu_ref ref;
 	struct completion drained;
 	struct work_struct close_work;
@@ -357,7 +357,7 @@ struct tgt_ctrl {
 	struct tgt_subsys *subsys;
 	struct tgt_port *port;
 	struct list_head entry;		/* subsys->ctrls */
-	struct mutex lock;
+	struct mutex lock;		/* queues, cc, csts */
 	struct tgt_queue *queues[TGT_MAX_QID + 1]; /* under lock */
 	u16 nr_queues;			/* I/O queues granted */
 	u16 cntlid;
@@ -377,12 +377,12 @@ struct tgt_ctrl {
 	char hostnqn[NVMF_NQN_SIZE + 1];
 	struct dentry *debugfs;
 
-	spinlock_t aer_lock;
+	spinlock_t aer_lock;		/* what follows */
 	struct list_head aers;		/* parked AER requests */
 	unsigned int nr_aers;
 	u32 aen_enabled;		/* Feature 0Bh */
 	u32 aen_masked;			/* event types sent and not yet read */
-	u32 aen_pending;		/* events without an AER to carry them, a bit per table row */
+	u32 aen_pending;		/* events without an AER to carry them yet */
 	__le32 changed_ns[TGT_MAX_CHANGED];
 	u32 nr_changed;			/* ~0U: overflow */
 	struct nvme_error_slot err_log[TGT_ERR_LOG];
