@@ -262,11 +262,12 @@ static enum blk_eh_timer_return nth_timeout(struct request *rq)
 	struct nth_queue *q = cmd->q;
 	struct nth_ctrl *ctrl = q->ctrl;
 
-	dev_warn(ctrl->ctrl.device,
-		 "queue %d: command %#06x (opcode %#04x, fctype %#04x) timed out: %u bytes, %u moved%s\n",
-		 q->qid, cmd->sqe.common.command_id, cmd->sqe.common.opcode,
-		 cmd->sqe.fabrics.fctype, cmd->xfer.len, cmd->xfer.done,
-		 cmd->answered ? ", answered" : "");
+	dev_warn_ratelimited(ctrl->ctrl.device,
+			     "queue %d: command %#06x (opcode %#04x, fctype %#04x) timed out: %u bytes, %u moved%s\n",
+			     q->qid, cmd->sqe.common.command_id,
+			     cmd->sqe.common.opcode, cmd->sqe.fabrics.fctype,
+			     cmd->xfer.len, cmd->xfer.done,
+			     cmd->answered ? ", answered" : "");
 
 	if (nvme_ctrl_state(&ctrl->ctrl) == NVME_CTRL_LIVE) {
 		nth_ctrl_error(ctrl);
