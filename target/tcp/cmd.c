@@ -20,7 +20,7 @@
 #include "tcp.h"
 
 enum {
-	TT_MEM_BATCH	= 4 << 20,	/* slack of the count, per CPU */
+	TT_MEM_BATCH	= 4 << 20,	/* what a CPU counts for itself */
 };
 
 unsigned long tt_mem_limit;
@@ -59,6 +59,12 @@ void tt_mem_uncharge(struct tt_conn *conn, u32 bytes)
 	percpu_counter_add_batch(&tt_mem, -(s64)bytes, TT_MEM_BATCH);
 }
 
+/* Exact near the mark, where it matters; else it sums nothing up. */
+static bool tt_mem_above(s64 mark)
+{
+	return __percpu_counter_compare(&tt_mem, mark, TT_MEM_BATCH) > 0;
+}
+
 /*
  * While memory is plenty a connection may have what it asks for. From half the
  * limit on, one that has more than its share waits, so that a host which is
@@ -66,12 +72,11 @@ void tt_mem_uncharge(struct tt_conn *conn, u32 bytes)
  */
 static bool tt_mem_charge(struct tt_conn *conn, u32 bytes)
 {
-	unsigned long limit = READ_ONCE(tt_mem_limit) ?: tt_mem_default;
-	unsigned long used = percpu_counter_read_positive(&tt_mem) + bytes;
+	s64 limit = min_t(u64, READ_ONCE(tt_mem_limit) ?: tt_mem_default, S64_MAX);
 
-	if (used > limit)
+	if (tt_mem_above(limit - bytes))
 		return false;
-	if (used > limit / 2 && atomic_long_read(&conn->mem) > limit / TT_SHARE)
+	if (atomic_long_read(&conn->mem) > limit / TT_SHARE && tt_mem_above(limit / 2))
 		return false;
 	atomic_long_add(bytes, &conn->mem);
 	percpu_counter_add_batch(&tt_mem, bytes, TT_MEM_BATCH);
