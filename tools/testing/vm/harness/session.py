@@ -180,6 +180,8 @@ class Session:
                 self.say(f"-- up after {now - self.booted:.0f} s")
                 self.begun = now
         elif what == "begin":
+            if self.verdict:
+                return          # the run ends here; it is not this one's fault
             if self.deadline and now > self.deadline:
                 self.late = True
                 return
