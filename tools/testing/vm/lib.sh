@@ -291,6 +291,11 @@ disconnect() {
 }
 
 # fio_run ARGUMENT...: quiet unless it goes wrong
+#
+# For I/O that has nothing to survive. What runs across a reset or an outage uses
+# libaio: io_uring submits with REQ_NOWAIT, a bio that waits for a path keeps
+# that, and where the core's own scan has frozen the path's queue when the wait
+# ends, the bio ends with EAGAIN.
 fio_run() {
 	local log rc=0
 
