@@ -220,8 +220,18 @@ static const struct property *find_property(struct tgt_req *req)
 
 static void run_property_get(struct tgt_req *req)
 {
+	const u16 offset = offsetof(struct nvmf_property_get_command, offset);
 	const struct property *p = find_property(req);
 
+	if (!p && req->error_loc == offset) {
+		/*
+		 * Who dumps all properties asks for each and goes on at Invalid
+		 * Field, but only (nvme-cli 2.4) if it has no other bit set.
+		 */
+		req->error_loc = 0xffff;
+		tgt_req_done(req, NVME_SC_INVALID_FIELD);
+		return;
+	}
 	if (!p) {
 		tgt_req_done(req, NVME_SC_INVALID_FIELD | NVME_STATUS_DNR);
 		return;

@@ -261,7 +261,9 @@ void tgt_req_done(struct tgt_req *req, u16 status)
 	struct tgt_queue *q = req->queue;
 
 	if (unlikely(status) && READ_ONCE(q->ctrl)) {
-		status |= NVME_STATUS_MORE;
+		/* The error log has the field at fault, where there is one. */
+		if (req->error_loc != 0xffff)
+			status |= NVME_STATUS_MORE;
 		tgt_err_log_add(req, status);
 	}
 	if (req->bio_used) {
