@@ -34,7 +34,7 @@ kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR) \
 	$(if $(wildcard $(KDIR)/vmlinux),,CONFIG_DEBUG_INFO_BTF_MODULES=)
 
 .PHONY: all modules clean help install uninstall modules_install \
-	dkms-install dkms-remove deps check unit fuzz demo bench lint kdir
+	dkms-install dkms-remove deps check unit demo bench lint kdir
 
 all: modules
 
@@ -77,9 +77,8 @@ clean:
 		-o -name '.*.cmd' -o -name '.*.d' -o -name modules.order \) -delete
 	@rm -rf include/generated .build .Module.symvers.cmd .modules.order.cmd \
 		.*.cmd .*.o Module.symvers modules.order modules.livepatch .tmp_versions
-	@for d in unit fuzz; do \
-		if [ -e tools/testing/$$d/Makefile ]; then \
-			$(MAKE) -s -C tools/testing/$$d clean; fi; done
+	@if [ -e tools/testing/unit/Makefile ]; then \
+		$(MAKE) -s -C tools/testing/unit clean; fi
 
 deps:
 	@scripts/deps
@@ -89,9 +88,6 @@ check:
 
 unit:
 	+@$(MAKE) --no-print-directory -C tools/testing/unit check
-
-fuzz:
-	+@$(MAKE) --no-print-directory -C tools/testing/fuzz check
 
 demo:
 	@scripts/demo
@@ -120,7 +116,6 @@ help:
 	@echo '  make deps            install what building and testing needs (Debian)'
 	@echo '  make check           all tests that need no special hardware'
 	@echo '  make unit            the protocol engine, in userspace'
-	@echo '  make fuzz            the protocol engine, hostile input'
 	@echo '  make lint            style, sparse, documentation'
 	@echo '  make demo            both ends in a virtual machine'
 	@echo '  make bench           measure against the stock modules'
