@@ -66,7 +66,7 @@ struct nth_cursor {
 	struct bio *next;		/* the bio after this one, or NULL */
 };
 
-/**
+/*
  * struct nth_cmd - a command, in the request's private data
  *
  * It is in use by up to three parties: the peer, who owes an answer; a list
@@ -214,7 +214,7 @@ enum nth_queue_flags {
 	NTH_Q_TERM_SENT,
 };
 
-/**
+/*
  * struct nth_queue - one connection
  *
  * Life: allocated when the controller first needs it, freed with the
@@ -286,7 +286,7 @@ struct nth_queue {
 	u64 failures;
 };
 
-/**
+/*
  * struct nth_ctrl - one controller
  *
  * References: the core's (nvme_get_ctrl / nvme_put_ctrl); free_ctrl, called

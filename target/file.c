@@ -260,7 +260,7 @@ static void file_identify(struct tgt_ns *ns, struct nvme_id_ns *id)
 	struct inode *inode = inode_of(ns);
 	bool holes = S_ISBLK(inode->i_mode) ?
 		     bdev_write_zeroes_sectors(I_BDEV(inode)) > 0 :
-		     ns->file->f_op->fallocate != NULL;
+		     !!ns->file->f_op->fallocate;
 
 	if (holes)
 		id->dlfeat = TGT_DLFEAT_READS_ZERO | TGT_DLFEAT_WZ_DEAC;

@@ -22,7 +22,7 @@ union tgt_value {
 	char s[NVMF_TRADDR_SIZE];
 };
 
-/**
+/*
  * struct tgt_kind - a type of attribute: its spelling, both ways
  * @want: completes "must be", for the log line of a refused write
  * @parse: @s, without its trailing newline, into @v; false: it is none

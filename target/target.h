@@ -135,7 +135,7 @@ extern const unsigned int tgt_nr_io_cmds;
 
 enum { TGT_REQ_BIO_VECS = 8 };
 
-/**
+/*
  * struct tgt_req - one command, embedded in a transport's slot
  *
  * The transport sets @sqe, @sgl_len and, before tgt_req_execute(), @bvec,
@@ -168,7 +168,7 @@ struct tgt_req {
 
 /* ---- transports ---------------------------------------------------------- */
 
-/**
+/*
  * struct tgt_transport - what a transport module brings
  * @trtype: NVMF_TRTYPE_*
  * @name: as in addr_trtype
@@ -199,7 +199,7 @@ struct tgt_transport {
 int tgt_register_transport(struct tgt_transport *t);
 void tgt_unregister_transport(struct tgt_transport *t);
 
-/**
+/*
  * struct tgt_queue - the core's half of a connection
  *
  * Zeroed by the transport, then tgt_queue_init().
@@ -316,7 +316,7 @@ struct tgt_subsys {
 	struct dentry *debugfs;		/* under lock */
 };
 
-/**
+/*
  * struct tgt_ns - one namespace
  * @ref: requests in flight, while enabled
  * @close_work: started by the end of @ref: closes the backing device. While
@@ -349,7 +349,7 @@ struct tgt_ns {
 	const struct tgt_backend *backend; /* while open; see backend.h */
 };
 
-/**
+/*
  * struct tgt_ctrl - one controller, from Connect to the end of its admin queue
  */
 struct tgt_ctrl {
@@ -453,6 +453,7 @@ enum tgt_event {
 	TGT_EV_ERROR,
 	TGT_EVENTS,
 };
+
 void tgt_event(struct tgt_ctrl *ctrl, enum tgt_event ev);	/* any context */
 /* The same for each controller of @subsys on @port, NULL: any. subsys->lock held. */
 void tgt_subsys_event(struct tgt_subsys *subsys, const struct tgt_port *port,

@@ -186,8 +186,6 @@ int tt_conn_go_live(struct tt_conn *conn)
 	if (n && n <= TT_SLOTS_MAX)
 		slots = kvcalloc(n, sizeof(*slots), GFP_KERNEL);
 	if (!slots) {
-		pr_err("%pISpc: queue %u: cannot have %u commands\n",
-		       &conn->peer, conn->q.qid, n);
 		tt_conn_end(conn);
 		return -ENOMEM;
 	}
