@@ -3,10 +3,13 @@
  * Slots: their memory, their way from the wire to the core and back.
  *
  * Memory is taken in pieces of up to 1 << TT_CHUNK_ORDER pages, charged
- * against one limit for the module. What a command may hold is bounded by its
- * length, which the core has held against MDTS; how many there are, by the
- * queue's size. A free slot keeps up to TT_SLOT_CACHE bytes, so that small
- * commands allocate nothing in the steady state.
+ * against one limit for the module: all of a command's or nothing, since two
+ * that each hold half of what they need would wait for one another. What a
+ * command may hold is bounded by its length, which the core has held against
+ * MDTS; how many there are, by the queue's size. A free slot keeps up to
+ * TT_SLOT_CACHE bytes, so that small commands allocate nothing in the steady
+ * state, as long as a quarter of the limit is enough for everybody: what idle
+ * connections keep must not starve the others.
  *
  * Pages given to TCP by reference are never written again: they leave the slot
  * with the batch (tx.c) and go back to the page allocator once the last of us
@@ -39,10 +42,15 @@ void tt_mem_exit(void)
 	percpu_counter_destroy(&tt_mem);
 }
 
-/* For debugfs: exact, slow. */
-s64 tt_mem_used(unsigned long *limit)
+static s64 tt_mem_max(void)
 {
-	*limit = READ_ONCE(tt_mem_limit) ?: tt_mem_default;
+	return min_t(u64, READ_ONCE(tt_mem_limit) ?: tt_mem_default, S64_MAX);
+}
+
+/* For debugfs: exact, slow. */
+s64 tt_mem_used(s64 *limit)
+{
+	*limit = tt_mem_max();
 	return percpu_counter_sum(&tt_mem);
 }
 
@@ -72,7 +80,7 @@ static bool tt_mem_above(s64 mark)
  */
 static bool tt_mem_charge(struct tt_conn *conn, u32 bytes)
 {
-	s64 limit = min_t(u64, READ_ONCE(tt_mem_limit) ?: tt_mem_default, S64_MAX);
+	s64 limit = tt_mem_max();
 
 	if (tt_mem_above(limit - bytes))
 		return false;
@@ -124,55 +132,6 @@ static struct page *tt_piece(u32 left, gfp_t gfp)
 	return alloc_page(gfp | __GFP_NOWARN);
 }
 
-/**
- * tt_slot_alloc - give a slot's request its data memory
- * @slot: owned by the caller
- * @len: bytes, at most TT_DATA_MAX
- * @gfp: GFP_ATOMIC in softirq
- *
- * On failure the slot keeps what it got; another call goes on from there.
- *
- * Return: 0; -ENOMEM; -EDQUOT when the module's limit is reached.
- */
-int tt_slot_alloc(struct tt_slot *slot, u32 len, gfp_t gfp)
-{
-	struct tgt_req *req = &slot->req;
-	u32 at = 0, n;
-	unsigned int i;
-
-	for (i = 0; at < len; i++, at += n) {
-		u32 left = len - at;
-
-		if (i == slot->nr_have) {
-			struct page *page;
-			u32 size;
-
-			if (!tt_slot_grow(slot, left, gfp))
-				return -ENOMEM;
-			page = tt_piece(left, gfp);
-			if (!page)
-				return -ENOMEM;
-			size = page_size(page);
-			if (!tt_mem_charge(slot->conn, size)) {
-				__free_pages(page, compound_order(page));
-				return -EDQUOT;
-			}
-			slot->bvec[i].bv_page = page;
-			slot->nr_have++;
-			slot->mem += size;
-		}
-		n = min_t(u32, left, page_size(slot->bvec[i].bv_page));
-		slot->bvec[i].bv_offset = 0;
-		slot->bvec[i].bv_len = n;
-	}
-
-	req->bvec = slot->bvec;
-	req->nr_bvec = i;
-	slot->cur = 0;
-	slot->cur_off = 0;
-	return 0;
-}
-
 /* Gives back the pages that the slot still has; any context. */
 void tt_slot_drop_pages(struct tt_slot *slot)
 {
@@ -184,6 +143,59 @@ void tt_slot_drop_pages(struct tt_slot *slot)
 		tt_mem_uncharge(slot->conn, slot->mem);
 	slot->nr_have = 0;
 	slot->mem = 0;
+}
+
+/**
+ * tt_slot_alloc - give a slot's request its data memory
+ * @slot: owned by the caller
+ * @len: bytes, at most TT_DATA_MAX
+ * @gfp: GFP_ATOMIC in softirq
+ *
+ * On failure the slot holds nothing.
+ *
+ * Return: 0; -ENOMEM; -EDQUOT when the module's limit is reached.
+ */
+int tt_slot_alloc(struct tt_slot *slot, u32 len, gfp_t gfp)
+{
+	struct tgt_req *req = &slot->req;
+	u32 size = PAGE_ALIGN(len);
+	unsigned int i;
+	u32 at = 0, n;
+
+	/* Pieces are never larger than what is left to be found. */
+	if (size > slot->mem) {
+		if (!tt_mem_charge(slot->conn, size - slot->mem)) {
+			tt_slot_drop_pages(slot);
+			return -EDQUOT;
+		}
+		slot->mem = size;
+	}
+
+	for (i = 0; at < len; i++, at += n) {
+		u32 left = len - at;
+
+		if (i == slot->nr_have) {
+			struct page *page = NULL;
+
+			if (tt_slot_grow(slot, left, gfp))
+				page = tt_piece(left, gfp);
+			if (!page) {
+				tt_slot_drop_pages(slot);
+				return -ENOMEM;
+			}
+			slot->bvec[i].bv_page = page;
+			slot->nr_have++;
+		}
+		n = min_t(u32, left, page_size(slot->bvec[i].bv_page));
+		slot->bvec[i].bv_offset = 0;
+		slot->bvec[i].bv_len = n;
+	}
+
+	req->bvec = slot->bvec;
+	req->nr_bvec = i;
+	slot->cur = 0;
+	slot->cur_off = 0;
+	return 0;
 }
 
 /* The end of the slot. */
@@ -239,7 +251,9 @@ void tt_slot_put(struct tt_slot *slot)
 {
 	struct tt_conn *conn = slot->conn;
 
-	if (slot->mem > TT_SLOT_CACHE || slot->bvec != slot->small)
+	if (slot->mem && (slot->mem > TT_SLOT_CACHE || tt_mem_above(tt_mem_max() / 4)))
+		tt_slot_drop_pages(slot);
+	if (slot->bvec != slot->small)
 		tt_slot_free_mem(slot);
 	tt_slot_state(slot, TT_FREE);
 	/* The Connect's is not in conn->slots, where its TTAGs would be sought. */
@@ -311,7 +325,7 @@ void tt_transport_respond(struct tgt_req *req)
 
 /* --- execution ------------------------------------------------------------ */
 
-/* No memory, or no more allowed: later, or never. Returns true when waiting. */
+/* No memory, or no more allowed: later, or never. Returns false when it waits. */
 static bool tt_slot_starve(struct tt_slot *slot)
 {
 	struct tt_conn *conn = slot->conn;
@@ -319,19 +333,26 @@ static bool tt_slot_starve(struct tt_slot *slot)
 	if (list_empty(&slot->starving)) {
 		slot->starve_end = jiffies + msecs_to_jiffies(TT_STARVE_MS);
 		conn->stats.starved++;
+		list_add_tail(&slot->starving, &conn->starving);
 	} else if (time_after(jiffies, slot->starve_end)) {
 		list_del_init(&slot->starving);
-		tt_slot_drop_pages(slot);
 		tt_slot_fail(slot, NVME_SC_TRANSIENT_TR_ERR);
-		return false;
+		return true;
 	}
-	if (list_empty(&slot->starving))
-		list_add_tail(&slot->starving, &conn->starving);
 	queue_delayed_work(tt_wq, &conn->retry, msecs_to_jiffies(TT_RETRY_MS));
-	return true;
+	return false;
 }
 
-static void tt_slot_start(struct tt_slot *slot)
+/* Those that wait for memory get it in the order in which they came. */
+static bool tt_slot_may_alloc(struct tt_slot *slot)
+{
+	struct list_head *starving = &slot->conn->starving;
+
+	return list_empty(starving) || starving->next == &slot->starving;
+}
+
+/* Returns false when the slot waits for memory. */
+static bool tt_slot_start(struct tt_slot *slot)
 {
 	struct tt_conn *conn = slot->conn;
 	struct tgt_req *req = &slot->req;
@@ -339,14 +360,13 @@ static void tt_slot_start(struct tt_slot *slot)
 	if (unlikely(conn->flags & (BIT(TT_CLOSING) | BIT(TT_TERM)))) {
 		list_del_init(&slot->starving);
 		tt_slot_fail(slot, NVME_SC_ABORT_QUEUE);
-		return;
+		return true;
 	}
 
 	if (req->len && !slot->have_data) {
-		if (tt_slot_alloc(slot, req->len, GFP_KERNEL)) {
-			tt_slot_starve(slot);
-			return;
-		}
+		if (!tt_slot_may_alloc(slot) ||
+		    tt_slot_alloc(slot, req->len, GFP_KERNEL))
+			return tt_slot_starve(slot);
 		if (req->dir == TGT_TO_TARGET) {
 			nvme_tcp_xfer_start(&slot->xfer, NVME_TCP_H2C, req->len);
 			slot->r2t_built = 0;
@@ -354,12 +374,13 @@ static void tt_slot_start(struct tt_slot *slot)
 			list_del_init(&slot->starving);
 			tt_slot_state(slot, TT_R2T);
 			tt_slot_want_r2t(slot);
-			return;
+			return true;
 		}
 	}
 	list_del_init(&slot->starving);
 	tt_slot_state(slot, TT_CORE);
 	tgt_req_execute(req);
+	return true;
 }
 
 /**
@@ -384,7 +405,8 @@ bool tt_run_ready(struct tt_conn *conn)
 
 	blk_start_plug(&plug);
 	list_for_each_entry_safe(slot, next, &conn->starving, starving)
-		tt_slot_start(slot);
+		if (!tt_slot_start(slot))
+			break;
 	llist_for_each_entry_safe(slot, next, list, node)
 		tt_slot_start(slot);
 	blk_finish_plug(&plug);

@@ -123,6 +123,8 @@ static void tt_conn_retry(struct work_struct *work)
 {
 	struct tt_conn *conn = container_of(to_delayed_work(work), struct tt_conn, retry);
 
+	/* For a stalled receiver, if it is that which waits */
+	set_bit(TT_RX_KICK, &conn->flags);
 	tt_conn_kick(conn);
 }
 

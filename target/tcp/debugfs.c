@@ -71,10 +71,9 @@ DEFINE_SHOW_ATTRIBUTE(connections);
 
 static int memory_show(struct seq_file *m, void *unused)
 {
-	unsigned long limit;
-	s64 used = tt_mem_used(&limit);
+	s64 limit, used = tt_mem_used(&limit);
 
-	seq_printf(m, "used %lld limit %lu\n", used, limit);
+	seq_printf(m, "used %lld limit %lld\n", used, limit);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(memory);

@@ -88,6 +88,7 @@ static int tt_rx_cmd(struct tt_conn *conn)
 	rx->sink = !slot->inline_data || slot->status;
 	if (!rx->sink && tt_slot_alloc(slot, slot->req.len, GFP_ATOMIC)) {
 		rx->stalled = true;
+		rx->stall_end = jiffies + msecs_to_jiffies(TT_STARVE_MS);
 		conn->stats.rx_stalls++;
 	}
 	return 0;
@@ -328,17 +329,24 @@ void tt_rx_softirq(struct tt_conn *conn)
 	tt_conn_kick(conn);
 }
 
-/* The stalled slot's memory: with patience, or the payload goes nowhere. */
+/*
+ * The stalled slot's memory. Until there is some the bytes wait in the socket,
+ * and its window tells the host; in the end the payload goes nowhere.
+ */
 static void tt_rx_unstall(struct tt_conn *conn)
 {
-	struct tt_slot *slot = conn->rx.slot;
+	struct tt_rx *rx = &conn->rx;
+	struct tt_slot *slot = rx->slot;
 
 	if (tt_slot_alloc(slot, slot->req.len, GFP_KERNEL)) {
-		tt_slot_drop_pages(slot);
+		if (time_before(jiffies, rx->stall_end)) {
+			queue_delayed_work(tt_wq, &conn->retry, msecs_to_jiffies(TT_RETRY_MS));
+			return;
+		}
 		slot->status = NVME_SC_TRANSIENT_TR_ERR;
-		conn->rx.sink = true;
+		rx->sink = true;
 	}
-	conn->rx.stalled = false;
+	rx->stalled = false;
 }
 
 /**
@@ -360,9 +368,9 @@ bool tt_rx_work(struct tt_conn *conn)
 
 	conn->stats.rx_worker++;
 	lock_sock(sk);
-	if (conn->rx.stalled)
+	if (unlikely(conn->rx.stalled))
 		tt_rx_unstall(conn);
-	if (tt_rx_read(conn, TT_RX_BUDGET))
+	if (!conn->rx.stalled && tt_rx_read(conn, TT_RX_BUDGET))
 		set_bit(TT_RX_KICK, &conn->flags);
 	release_sock(sk);
 	return true;

@@ -163,6 +163,7 @@ struct tt_rx {
 	struct tt_slot *slot;	/* the PDU's command; NULL: none */
 	bool sink;		/* the PDU's payload goes nowhere */
 	bool stalled;		/* @slot needs memory that softirq did not get */
+	unsigned long stall_end; /* jiffies when it stops waiting for it */
 	bool r2t_done;		/* this H2CData satisfies its R2T */
 };
 
@@ -293,7 +294,7 @@ void tt_tx_free(struct tt_conn *conn);
 /* cmd.c */
 int tt_mem_init(void);
 void tt_mem_exit(void);
-s64 tt_mem_used(unsigned long *limit);
+s64 tt_mem_used(s64 *limit);
 void tt_mem_uncharge(struct tt_conn *conn, u32 bytes);
 extern unsigned long tt_mem_limit;
 void tt_slot_init(struct tt_conn *conn, struct tt_slot *slot, u16 idx);
