@@ -73,6 +73,12 @@ expect() {
 	[[ $2 == "$3" ]] || fail "$1 is '$2', expected '$3'"
 }
 
+# klog: what this machine's kernel has said since the test began
+klog() {
+	dmesg | awk '/ vmtest: begin / { s = "" } { s = s $0 "\n" } END { printf "%s", s }'
+}
+klog_has() { grep -E -e "$1" <<< "$(klog)"; }
+
 # ---- two machines --------------------------------------------------------
 
 on_target() {
