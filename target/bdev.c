@@ -142,12 +142,10 @@ static void bdev_discard(struct tgt_req *req)
 		if (tgt_dsm_range(req, i, &pos, &len))
 			err = -EINVAL;
 		else if (len)
-			err = __blkdev_issue_discard(bdev, pos >> SECTOR_SHIFT,
-						     len >> SECTOR_SHIFT,
-						     GFP_NOIO, &bio);
+			__blkdev_issue_discard(bdev, pos >> SECTOR_SHIFT,
+					       len >> SECTOR_SHIFT, GFP_NOIO,
+					       &bio);
 	}
-	if (err == -EOPNOTSUPP)
-		err = 0;
 	if (err || bio)
 		submit_chain(req, bio, err, discard_done);
 	else
@@ -216,8 +214,7 @@ static void bdev_identify(struct tgt_ns *ns, struct nvme_id_ns *id)
 	u32 phys = bdev_physical_block_size(bdev);
 	u64 chunk = bdev_get_queue(bdev)->limits.chunk_sectors;
 
-	/* OPTPERF: the fields NPWG to NOWS hold */
-	id->nsfeat |= NVME_NS_FEAT_IO_OPT;
+	id->nsfeat |= TGT_NSFEAT_OPTPERF;
 	id->npwg = blocks0(ns, max_t(u32, bdev_io_min(bdev), phys));
 	id->npwa = blocks0(ns, phys);
 	id->npdg = blocks0(ns, bdev_discard_granularity(bdev));

@@ -46,20 +46,19 @@ static void fatal_work(struct work_struct *work)
 	tgt_ctrl_put(ctrl);
 }
 
-/**
+/*
  * tgt_ctrl_fatal - give a controller up: set CFS, close its connections
  * @ctrl: the caller has a reference, its own or that of a queue
  *
  * Context: any; returns at once, a work item does it.
  */
-void tgt_ctrl_fatal(struct tgt_ctrl *ctrl)
+static void tgt_ctrl_fatal(struct tgt_ctrl *ctrl)
 {
 	if (test_and_set_bit(FATAL_STARTED, &ctrl->fatal))
 		return;
 	kref_get(&ctrl->ref);
 	queue_work(tgt_wq, &ctrl->fatal_work);
 }
-EXPORT_SYMBOL_GPL(tgt_ctrl_fatal);
 
 /* ---- keep alive ---------------------------------------------------------- */
 

@@ -163,9 +163,11 @@ void tgt_disc_identify(struct tgt_req *req)
 	id = kzalloc(sizeof(*id), GFP_KERNEL);
 	if (!id)
 		goto out;
-	strtomem_pad(id->sn, s->serial, ' ');
-	strtomem_pad(id->mn, s->model, ' ');
-	strtomem_pad(id->fr, s->firmware, ' ');
+	memcpy_and_pad(id->sn, sizeof(id->sn), s->serial,
+		       strlen(s->serial), ' ');
+	memcpy_and_pad(id->mn, sizeof(id->mn), s->model, strlen(s->model), ' ');
+	memcpy_and_pad(id->fr, sizeof(id->fr), s->firmware,
+		       strlen(s->firmware), ' ');
 	id->mdts = tgt_port_mdts(ctrl->port);
 	id->cntlid = cpu_to_le16(ctrl->cntlid);
 	id->ver = cpu_to_le32(s->ver);

@@ -195,9 +195,17 @@ struct tgt_transport {
 	struct list_head entry;		/* core */
 };
 
+/*
+ * What a transport calls. Weak there, so that it loads beside another nvmet
+ * and can say what is wrong, where the kernel would name a missing symbol.
+ */
+#ifndef TGT_API
+#define TGT_API
+#endif
+
 /* Module init / exit; may sleep. */
-int tgt_register_transport(struct tgt_transport *t);
-void tgt_unregister_transport(struct tgt_transport *t);
+TGT_API int tgt_register_transport(struct tgt_transport *t);
+TGT_API void tgt_unregister_transport(struct tgt_transport *t);
 
 /*
  * struct tgt_queue - the core's half of a connection
@@ -218,10 +226,10 @@ struct tgt_queue {
 };
 
 /* Process context. */
-void tgt_queue_init(struct tgt_queue *q, const struct tgt_transport *t,
-		    struct tgt_port *port);
-void tgt_queue_stop(struct tgt_queue *q);	/* may sleep */
-void tgt_queue_exit(struct tgt_queue *q);	/* may sleep */
+TGT_API void tgt_queue_init(struct tgt_queue *q, const struct tgt_transport *t,
+			    struct tgt_port *port);
+TGT_API void tgt_queue_stop(struct tgt_queue *q);	/* may sleep */
+TGT_API void tgt_queue_exit(struct tgt_queue *q);	/* may sleep */
 
 /*
  * Judges the SQE in req->sqe: finds the row, the namespace and the length.
@@ -230,15 +238,15 @@ void tgt_queue_exit(struct tgt_queue *q);	/* may sleep */
  * Receive context of the queue (process or softirq); does not sleep.
  * req->queue, sqe and sgl_len must be set by the transport.
  */
-u16 tgt_req_begin(struct tgt_queue *q, struct tgt_req *req);
+TGT_API u16 tgt_req_begin(struct tgt_queue *q, struct tgt_req *req);
 /* Data, if any, has arrived. Process context, may sleep. */
-void tgt_req_execute(struct tgt_req *req);
+TGT_API void tgt_req_execute(struct tgt_req *req);
 /*
  * Ends a request: fills the CQE (status, SQHD, CID, SQID), logs an error in
  * the error log, drops the namespace and calls ops->respond(). Any context.
  * @status: NVMe status field without the phase bit, as NVME_SC_*.
  */
-void tgt_req_done(struct tgt_req *req, u16 status);
+TGT_API void tgt_req_done(struct tgt_req *req, u16 status);
 
 /* Copies between @buf and the request's pages; 0 or an NVMe status. Any context. */
 u16 tgt_copy_to_host(struct tgt_req *req, u32 off, const void *buf, u32 len);
@@ -403,7 +411,6 @@ extern u64 tgt_disc_genctr;
 /* ---- who provides what --------------------------------------------------- */
 
 /* ctrl.c: controllers, queues, keep alive, properties */
-void tgt_ctrl_fatal(struct tgt_ctrl *ctrl);	/* sets CFS, closes; any context */
 void tgt_ctrl_put(struct tgt_ctrl *ctrl);
 u16 tgt_ctrl_create(struct tgt_queue *q, struct tgt_subsys *subsys,
 		    const char *hostnqn, const uuid_t *hostid, u32 kato,

@@ -2,6 +2,8 @@
 /*
  * The target's TCP transport as a module.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 
@@ -72,6 +74,11 @@ const struct tgt_transport *tt_transport = &tt_ops;
 static int __init tt_init(void)
 {
 	int ret;
+
+	if (!tgt_register_transport) {
+		pr_err("the nvmet that is loaded is not the one this module belongs to: modprobe -r nvmet, then load this again\n");
+		return -ENOEXEC;
+	}
 
 	ret = tt_mem_init();
 	if (ret)

@@ -59,6 +59,7 @@
 #include <net/sock.h>
 
 #include "nvme-tcp-pdu.h"
+#define TGT_API __weak
 #include "../target.h"
 
 enum tt_limits {
