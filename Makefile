@@ -14,6 +14,8 @@ KDIR := $(KROOT)/lib/modules/$(KVER)/build
 ifeq ($(KROOT),)
 $(error no kernel $(KERNEL), see above)
 endif
+# The tools of a newer release, where that kernel's are too new for this one's.
+BUILD_ROOT := $(shell scripts/kernel root $(KERNEL))
 endif
 KVER ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KVER)/build
@@ -30,8 +32,11 @@ DKMS ?= dkms
 release = $(or $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 	$(KDIR)/include/generated/utsrelease.h 2>/dev/null),$(KVER))
 
-kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR) \
-	$(if $(wildcard $(KDIR)/vmlinux),,CONFIG_DEBUG_INFO_BTF_MODULES=)
+# Type information of our own takes the kernel's, and pahole.
+btf = $(and $(wildcard $(KDIR)/vmlinux),$(BUILD_ROOT)$(shell command -v pahole))
+
+kbuild = $(if $(BUILD_ROOT),scripts/root run $(BUILD_ROOT) )$(MAKE) -C $(KDIR) M=$(CURDIR) \
+	$(if $(btf),,CONFIG_DEBUG_INFO_BTF_MODULES=)
 
 .PHONY: all modules clean help install uninstall modules_install \
 	dkms-install dkms-remove deps check unit demo bench lint kdir
@@ -42,7 +47,7 @@ kdir:
 	@test -e $(KDIR)/Makefile || { \
 		echo "No build tree for the kernel at $(KDIR)." >&2; \
 		echo "Install its headers (Debian: linux-headers-$(KVER))," >&2; \
-		echo "or name another kernel: make KVER=, KDIR= or KERNEL=6.1|6.12." >&2; \
+		echo "or name another kernel: make KVER=, KDIR= or KERNEL=6.1|6.12|7.3." >&2; \
 		exit 1; }
 
 modules: kdir
@@ -105,7 +110,7 @@ help:
 	@for m in $(MODULES); do echo "                         $$m"; done
 	@echo '  make KVER=6.1.0-56-amd64     for another installed kernel'
 	@echo '  make KDIR=/path/to/build     for any kernel build tree'
-	@echo '  make KERNEL=6.1|6.12         for a Debian kernel, fetched into the cache'
+	@echo '  make KERNEL=6.1|6.12|7.3     for a Debian kernel, fetched into the cache'
 	@echo '                       W=1 and C=1 as in the kernel: warnings, sparse'
 	@echo '  make install         install below /lib/modules/VER/$(INSTALL_MOD_DIR)'
 	@echo '  make modules_install the same without looking at what is loaded;'

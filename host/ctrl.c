@@ -265,7 +265,7 @@ static int nth_io_resize(struct nth_ctrl *ctrl, unsigned int nr)
 	nth_io_bequeath(ctrl, nr, true);
 	nvme_start_freeze(nctrl);
 	nvme_unquiesce_io_queues(nctrl);
-	if (!nvme_wait_freeze_timeout(nctrl, NVME_IO_TIMEOUT))
+	if (!nvme_wait_freeze_timeout(nctrl))
 		ret = -ETIMEDOUT;
 	nth_io_bequeath(ctrl, nr, false);
 	if (!ret)

@@ -282,7 +282,7 @@ static enum blk_eh_timer_return nth_timeout(struct request *rq)
 }
 
 static int nth_init_request(struct blk_mq_tag_set *set, struct request *rq,
-			    unsigned int hctx_idx, unsigned int numa_node)
+			    unsigned int hctx_idx, compat_node_t numa_node)
 {
 	struct nth_cmd *cmd = blk_mq_rq_to_pdu(rq);
 	struct nth_ctrl *ctrl = nth_ctrl(set->driver_data);

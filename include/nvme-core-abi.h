@@ -236,6 +236,16 @@ static inline int compat_nvme_init_ctrl_finish(struct nvme_ctrl *ctrl,
 #define nvme_init_ctrl_finish	compat_nvme_init_ctrl_finish
 #endif
 
+#ifndef HAVE_NVME_WAIT_FREEZE_IO_TIMEOUT
+/* 0: it took longer than the controller's commands may. */
+static inline int compat_nvme_wait_freeze_timeout(struct nvme_ctrl *ctrl)
+{
+	return nvme_wait_freeze_timeout(ctrl, NVME_IO_TIMEOUT);
+}
+
+#define nvme_wait_freeze_timeout	compat_nvme_wait_freeze_timeout
+#endif
+
 #ifndef HAVE_NVMF_SHOULD_RECONNECT_STATUS
 /* This core does not ask why: a status that forbids a retry has to be seen. */
 static inline bool compat_nvmf_should_reconnect(struct nvme_ctrl *ctrl,

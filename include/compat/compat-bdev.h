@@ -63,6 +63,25 @@ static inline void bdev_fput(struct file *file)
 }
 #endif
 
+#ifndef HAVE_ISSUE_DISCARD_VOID
+/* What is left undone is no error: who discards has asked whether one can. */
+static inline void
+compat_issue_discard(struct block_device *bdev, sector_t sector,
+		     sector_t nr_sects, gfp_t gfp_mask, struct bio **biop)
+{
+	(void)!__blkdev_issue_discard(bdev, sector, nr_sects, gfp_mask, biop);
+}
+
+#define __blkdev_issue_discard	compat_issue_discard
+#endif
+
+/* The NUMA node that blk_mq_ops.init_request() is given. */
+#ifdef HAVE_INIT_REQUEST_INT_NODE
+typedef int compat_node_t;
+#else
+typedef unsigned int compat_node_t;
+#endif
+
 #ifndef HAVE_BDEV_ROT
 static inline bool bdev_rot(struct block_device *bdev)
 {

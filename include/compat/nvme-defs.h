@@ -59,6 +59,7 @@ enum {
 	TGT_ONCS_SELECT		= 1 << 4,
 	TGT_ONCS_VERIFY		= 1 << 7,
 	TGT_VWC_NO_BROADCAST	= 2 << 1,	/* no Flush of NSID ffffffffh */
+	TGT_NSFEAT_OPTPERF	= 1 << 4,	/* NPWG to NOWS hold */
 	TGT_NWPC_SUPPORTED	= 1 << 0,
 	TGT_LPA_SMART_PER_NS	= 1 << 0,
 	TGT_LPA_EXTENDED	= 1 << 2,	/* NUMDU, LPO */
