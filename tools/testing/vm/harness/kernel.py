@@ -82,11 +82,14 @@ class Kernel:
             self.dir = os.path.abspath(name)
             self.name = os.path.basename(self.dir)
         else:
-            got = subprocess.run([os.path.join(TREE, "scripts/kernel"), "get", name],
+            script = "scripts/kernel-debug" if name == "debug" else "scripts/kernel"
+            got = subprocess.run([os.path.join(TREE, script), "get"] + [name] * (name != "debug"),
                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
             if got.returncode:
-                raise Failed(f"scripts/kernel get {name} failed")
+                raise Failed(f"{script} get {name} failed")
             self.dir = got.stdout.strip().splitlines()[-1]
+        # The debug kernel is a program, not an image
+        self.uml = os.path.exists(os.path.join(self.dir, "arch"))
         images = glob.glob(os.path.join(self.dir, "boot/vmlinuz-*"))
         if not images:
             raise Failed(f"{self.dir} holds no boot/vmlinuz-*")
@@ -108,17 +111,19 @@ class Kernel:
     def build_in(self, copy):
         sync_tree(TREE, copy)
         log = os.path.join(copy, ".vm-build.log")
-        want = "KDIR=" + os.path.join(self.dir, "lib/modules", self.version, "build")
+        want = ["KDIR=" + os.path.join(self.dir, "lib/modules", self.version, "build")]
+        if self.uml:
+            want.append("ARCH=um")
         env = dict(os.environ)
         for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
             env.pop(name, None)
         with open(log, "w") as f:
-            rc = subprocess.run(["make", "-j2", "-C", copy, want], stdin=subprocess.DEVNULL,
+            rc = subprocess.run(["make", "-j2", "-C", copy, *want], stdin=subprocess.DEVNULL,
                                 stdout=f, stderr=subprocess.STDOUT, env=env).returncode
         if rc:
             with open(log) as f:
                 sys.stdout.write("".join(f.readlines()[-40:]))
-            raise Failed(f"make {want} failed (log: {log})")
+            raise Failed(f"make {' '.join(want)} failed (log: {log})")
         return ours_in(copy)
 
     def modules(self, kos):
@@ -171,7 +176,7 @@ class Kernel:
             return path
         order = []
         root = stock[:-len(os.path.join("lib/modules", self.version)) - 1]
-        for name in BOOT_MODULES:
+        for name in () if self.uml else BOOT_MODULES:
             out = subprocess.run([tool("modprobe"), "-d", root, "-S", self.version,
                                   "--show-depends", name], check=True,
                                  stdout=subprocess.PIPE, text=True).stdout

@@ -54,8 +54,8 @@ def _exit_rom():
     return path
 
 
-def _die_with_parent():
-    """However the harness ends, no QEMU stays: PR_SET_PDEATHSIG, SIGKILL."""
+def die_with_parent():
+    """However the harness ends, no machine stays: PR_SET_PDEATHSIG, SIGKILL."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
@@ -76,6 +76,15 @@ class Machine:
         self.work = tempfile.mkdtemp(prefix="nvme-tcp-vm-")
         self.started = 0
 
+    def environment(self):
+        """What the guest's scripts see as VM_NAME."""
+        o = self.opts
+        env = {"role": self.role, "index": self.index, "modules": o.modules,
+               "kernel": self.kernel.name, "peer": "yes" if o.peer else "no",
+               "addr": o.addr, "addr6": o.addr6, "taddr": o.taddr, "taddr6": o.taddr6}
+        env.update(o.env)
+        return {k: v for k, v in env.items() if v not in (None, "")}
+
     def command(self, accel):
         o = self.opts
         append = ["console=ttyS0", "ignore_loglevel", "printk.devkmsg=on", "printk.time=1",
@@ -85,11 +94,7 @@ class Machine:
         if accel == "tcg":
             # Emulated time stamps jump; nothing under test depends on them
             append += ["tsc=nowatchdog", "no_timer_check"]
-        env = {"role": self.role, "index": self.index, "modules": o.modules,
-               "kernel": self.kernel.name, "peer": "yes" if o.peer else "no",
-               "addr": o.addr, "addr6": o.addr6, "taddr": o.taddr, "taddr6": o.taddr6}
-        env.update(o.env)
-        append += [f"vmtest.{k}={v}" for k, v in env.items() if v not in (None, "")]
+        append += [f"vmtest.{k}={v}" for k, v in self.environment().items()]
         if o.append:
             append.append(o.append)
         args = [kernel.tool("qemu-system-x86_64"), "-nodefaults", "-no-user-config",
@@ -134,7 +139,7 @@ class Machine:
             self.log.write(f"# {self.role}: {' '.join(args)}\n")
         self.proc = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                      stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()],
-                                     start_new_session=True, preexec_fn=_die_with_parent)
+                                     start_new_session=True, preexec_fn=die_with_parent)
         theirs.close()
         ours.setblocking(False)
         os.set_blocking(self.proc.stdout.fileno(), False)

@@ -15,8 +15,9 @@ import tempfile
 import time
 
 from . import kernel
-from .machine import MARK, Machine, strip
+from .machine import MARK, strip
 from .splats import judge
+from .uml import machine_for
 
 GRACE = 4           # seconds for the rest of a splat to arrive
 SLACK = 130         # beyond a test's own limit: check_clean and a slow machine
@@ -77,7 +78,8 @@ class Session:
                 if len(self.spec) > 1:
                     ends = [os.path.join(self.net, f"m{n}") for n in (i, 1 - i)]
                     opts.net = tuple(ends)
-                self.machines.append(Machine(role, kern, moddir, self.share, opts, i, self.log))
+                self.machines.append(machine_for(kern)(role, kern, moddir, self.share, opts, i,
+                                                       self.log))
                 with open(os.path.join(self.share, f"plan-{role}"), "w") as f:
                     if role == "target":
                         f.write("agent\n")
