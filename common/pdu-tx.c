@@ -324,9 +324,9 @@ unsigned int nvme_tcp_build_term(const struct nvme_tcp_conn *c, u8 *buf)
 
 	if (!c->err.fes)
 		return 0;
-	/* Without its digest: that is no part of the header */
-	if (c->hdr_have && c->hdr[NVME_TCP_CH_TYPE] < NVME_TCP_TYPES)
-		n = min_t(u32, n, pdu_rules[c->hdr[NVME_TCP_CH_TYPE]].hlen);
+	/* Without its digest: that is no part of the header. HLEN is judged by then. */
+	if (n > NVME_TCP_CH_SIZE)
+		n = min_t(u32, n, c->hdr[NVME_TCP_CH_HLEN]);
 
 	memset(buf, 0, NVME_TCP_TERM_SIZE);
 	tx_common(buf, c->role == NVME_TCP_HOST ? NVME_TCP_H2C_TERM : NVME_TCP_C2H_TERM,

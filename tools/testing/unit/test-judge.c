@@ -485,12 +485,15 @@ static void term_built(void)
 	u8 out[256];
 	size_t n;
 
-	t_case("a TermReq for a bad HLEN quotes what has come");
-	n = ref_rsp(pdu, &e, 1, 0);
-	pdu[2] = 255;
-	drive_one(&d, &e, pdu, n);
-	n = ref_hex(pdu, "02 00 18 00 20000000 0100 02000000 00*10 05 01 ff 00 1c000000");
-	T_BYTES(out, nvme_tcp_build_term(&d.c, out), pdu, n);
+	for (int hlen = 0; hlen < 256; hlen += 51) {
+		t_case("a TermReq for an HLEN of %u quotes what has come", hlen);
+		n = ref_rsp(pdu, &e, 1, 0);
+		pdu[2] = (u8)hlen;
+		drive_one(&d, &e, pdu, n);
+		n = ref_hex(pdu, "02 00 18 00 20000000 0100 02000000 00*10 05 01 ff 00 1c000000");
+		pdu[26] = (u8)hlen;
+		T_BYTES(out, nvme_tcp_build_term(&d.c, out), pdu, n);
+	}
 
 	t_case("a TermReq for a bad digest");
 	n = ref_rsp(pdu, &e, 1, 0);
@@ -514,6 +517,12 @@ static void term_built(void)
 	n = ref_hex(pdu, "0a 00 20 00 20000000 00*24");
 	drive_one(&d, &e, pdu, n);
 	n = ref_hex(pdu, "03 00 18 00 20000000 0100 00*14 0a 00 20 00 20000000");
+	T_BYTES(out, nvme_tcp_build_term(&d.c, out), pdu, n);
+
+	t_case("a TermReq for a type that was never given out, 08h");
+	n = ref_hex(pdu, "08 00 18 00 18000000 00*16");
+	drive_one(&d, &e, pdu, n);
+	n = ref_hex(pdu, "03 00 18 00 20000000 0100 00*14 08 00 18 00 18000000");
 	T_BYTES(out, nvme_tcp_build_term(&d.c, out), pdu, n);
 
 	t_case("a TermReq without a header at hand");
