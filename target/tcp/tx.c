@@ -48,9 +48,9 @@ static u8 *tt_tx_hdr(struct tt_tx *tx)
 /* @n bytes were written where tt_tx_hdr() said. */
 static void tt_tx_hdr_add(struct tt_tx *tx, unsigned int n)
 {
-	struct bio_vec *bv = &tx->bv[tx->nr - 1];
+	struct bio_vec *bv = tx->nr > tx->first ? &tx->bv[tx->nr - 1] : NULL;
 
-	if (tx->nr > tx->first && bv->bv_page == tx->hdr &&
+	if (bv && bv->bv_page == tx->hdr &&
 	    bv->bv_offset + bv->bv_len == tx->hdr_off) {
 		bv->bv_len += n;
 	} else {
