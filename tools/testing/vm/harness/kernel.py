@@ -176,7 +176,7 @@ class Kernel:
             return path
         order = []
         root = stock[:-len(os.path.join("lib/modules", self.version)) - 1]
-        for name in () if self.uml else BOOT_MODULES:
+        for name in ["overlay"] if self.uml else BOOT_MODULES:
             out = subprocess.run([tool("modprobe"), "-d", root, "-S", self.version,
                                   "--show-depends", name], check=True,
                                  stdout=subprocess.PIPE, text=True).stdout
