@@ -75,6 +75,15 @@ def unpack(path):
     return data
 
 
+def ask(name, *args):
+    """What scripts/NAME prints."""
+    got = subprocess.run([os.path.join(TREE, "scripts", name), *args],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    if got.returncode:
+        raise Failed(f"scripts/{name} {' '.join(args)} failed")
+    return got.stdout.strip()
+
+
 class Kernel:
     def __init__(self, name):
         self.name = name
@@ -95,9 +104,17 @@ class Kernel:
             raise Failed(f"{self.dir} holds no boot/vmlinuz-*")
         self.image = sorted(images)[-1]
         self.version = os.path.basename(self.image)[len("vmlinuz-"):]
+        # The release whose tools and userspace it takes, if not this machine's
+        self.suite = ask("kernel", "root", name)
         self.stock = os.path.join(self.dir, "lib/modules", self.version)
         if not os.path.isdir(os.path.join(self.stock, "kernel")):
             raise Failed(f"{self.stock} holds no modules")
+
+    def root(self):
+        """The directory that is a guest's root file system."""
+        if not self.suite:
+            return "/"
+        return ask("root", "get", self.suite, *ask("deps", "-l", "guest").split())
 
     def build(self):
         """Compile the tree for this kernel, in a copy; the paths of our modules."""
@@ -117,6 +134,8 @@ class Kernel:
         env = dict(os.environ)
         for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
             env.pop(name, None)
+        if self.suite:
+            env["BUILD_ROOT"] = self.suite
         with open(log, "w") as f:
             rc = subprocess.run(["make", "-j2", "-C", copy, *want], stdin=subprocess.DEVNULL,
                                 stdout=f, stderr=subprocess.STDOUT, env=env).returncode
