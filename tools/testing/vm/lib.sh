@@ -133,6 +133,9 @@ rm_nullbs() {
 	modprobe -r null_blk 2> /dev/null || :
 }
 
+# A drive of this machine's own? User-mode Linux has none, and takes none.
+has_drive() { [[ ${VM_drives:-1} != 0 ]]; }
+
 # ---- the target's configuration ------------------------------------------
 
 load_target() {
