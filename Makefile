@@ -32,15 +32,12 @@ DKMS ?= dkms
 release = $(or $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 	$(KDIR)/include/generated/utsrelease.h 2>/dev/null),$(KVER))
 
-# 7.3 uses this operator, which no released sparse knows.
-sparse = sparse -D__typeof_unqual__=__typeof__
-
 # Type information of our own takes the kernel's, and pahole.
 btf = $(and $(wildcard $(KDIR)/vmlinux),$(BUILD_ROOT)$(shell command -v pahole))
 
 kbuild = $(if $(BUILD_ROOT),scripts/root run $(BUILD_ROOT) )$(MAKE) -C $(KDIR) M=$(CURDIR) \
 	$(if $(btf),,CONFIG_DEBUG_INFO_BTF_MODULES=) \
-	$(if $(C),$(if $(CHECK),,CHECK="$(sparse)"))
+	$(if $(C),$(if $(CHECK),,CHECK=$(CURDIR)/scripts/sparse))
 
 .PHONY: all modules clean help install uninstall modules_install \
 	dkms-install dkms-remove deps check unit demo bench lint kdir
