@@ -85,6 +85,7 @@ enum tt_flag {
 	TT_CLOSING,		/* tt_conn_end() was called */
 	TT_TERM,		/* a TermReq is due or sent; input is discarded */
 	TT_TERM_BUILT,
+	TT_TERM_SENT,		/* ... and our end is shut down */
 	TT_EOF,			/* the peer will send nothing more */
 	TT_RX_KICK,		/* there may be bytes that softirq left */
 	TT_ICRESP,		/* an ICResp is due */

@@ -373,8 +373,12 @@ bool tt_tx_work(struct tt_conn *conn)
 			return true;
 	}
 
-	/* The TermReq is out: no more from us, and a while for the peer's FIN. */
-	if (unlikely(test_bit(TT_TERM_BUILT, &conn->flags)) && !tx->bytes)
+	/*
+	 * The TermReq is out: no more from us, and a while for the peer's FIN.
+	 * Once: the shutdown calls state_change, which has us look again.
+	 */
+	if (unlikely(test_bit(TT_TERM_BUILT, &conn->flags)) && !tx->bytes &&
+	    !test_and_set_bit(TT_TERM_SENT, &conn->flags))
 		kernel_sock_shutdown(conn->sock, SHUT_WR);
 	return false;
 }
