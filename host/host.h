@@ -94,6 +94,9 @@ struct nth_cmd {
 	u32 in_capsule;			/* bytes of data that go in the capsule */
 	struct llist_node sub;		/* on q->tx.submitted */
 
+	/* sender's, then receiver's: its capsule has been begun, and is not answered */
+	bool due;
+
 	/* receiver's */
 	bool answered;			/* the sender may look, and give up */
 	bool bad_ddgst;

@@ -93,7 +93,8 @@ void nth_cmd_put(struct nth_cmd *cmd, struct io_comp_batch *iob)
  *
  * Context: the receiver's.
  * Return: the command, or NULL: there is none, it is not on its way, or it has
- * been answered already.
+ * been answered already. Not on its way is also what waits for room in the
+ * socket: who guesses its CID must not have data of it sent before it.
  */
 struct nth_cmd *nth_find_cmd(struct nth_queue *q, u16 cid)
 {
@@ -117,7 +118,7 @@ struct nth_cmd *nth_find_cmd(struct nth_queue *q, u16 cid)
 				return NULL;
 		}
 	}
-	return unlikely(cmd->answered) ? NULL : cmd;
+	return likely(READ_ONCE(cmd->due)) ? cmd : NULL;
 }
 
 static void nth_cmd_start(struct nth_cmd *cmd, struct nth_queue *q,
@@ -125,6 +126,7 @@ static void nth_cmd_start(struct nth_cmd *cmd, struct nth_queue *q,
 {
 	cmd->q = q;
 	cmd->in_capsule = 0;
+	cmd->due = false;
 	cmd->answered = false;
 	cmd->bad_ddgst = false;
 	cmd->guest = false;

@@ -229,6 +229,7 @@ static bool nth_begin_cmd(struct nth_queue *q)
 						    cmd->xfer.len));
 	if (cmd->in_capsule)
 		nvme_tcp_xfer_moved(&cmd->xfer, cmd->in_capsule);
+	WRITE_ONCE(cmd->due, true);
 	tx->count[NTH_TX_CMDS]++;
 	return true;
 }
