@@ -5,11 +5,11 @@
  */
 #include <linux/crc32c.h>
 #include <linux/highmem.h>
-#include <linux/skbuff.h>
 #include <net/busy_poll.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "nvme-tcp-skb.h"
 #include "host.h"
 
 struct nth_rx_pass {
@@ -219,33 +219,23 @@ static int nth_rx_bytes(struct nth_queue *q, const u8 *buf, size_t len)
 	}
 }
 
-/* An skb's bytes lie in its linear part, its fragments, or other skbs. */
+static size_t nth_rx_piece(void *ctx, const u8 *buf, size_t len)
+{
+	return nth_rx_bytes(ctx, buf, len) ? 0 : len;
+}
+
 static int nth_rx_skb(read_descriptor_t *desc, struct sk_buff *skb,
 		      unsigned int off, size_t len)
 {
 	struct nth_rx_pass *pass = desc->arg.data;
 	struct nth_queue *q = pass->q;
-	int ret = 0;
+	bool ok;
 
-	if (off + len <= skb_headlen(skb)) {
-		ret = nth_rx_bytes(q, skb->data + off, len);
-	} else {
-		struct skb_seq_state st;
-		unsigned int at = 0, n;
-		const u8 *buf;
-
-		skb_prepare_seq_read(skb, off, off + len, &st);
-		while (!ret && (n = skb_seq_read(at, &buf, &st)) != 0) {
-			ret = nth_rx_bytes(q, buf, n);
-			at += n;
-		}
-		if (ret)
-			skb_abort_seq_read(&st);
-	}
+	ok = nvme_tcp_skb_walk(skb, off, len, nth_rx_piece, q) == len;
 
 	q->rx_count[NTH_RX_BYTES] += len;
 	pass->budget -= min(pass->budget, len);
-	if (ret || !pass->budget)
+	if (!ok || !pass->budget)
 		desc->count = 0;
 	return len;
 }

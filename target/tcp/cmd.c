@@ -11,9 +11,10 @@
  * state, as long as a quarter of the limit is enough for everybody: what idle
  * connections keep must not starve the others.
  *
- * Pages given to TCP by reference are never written again: they leave the slot
- * with the batch (tx.c) and go back to the page allocator once the last of us
- * and TCP has put them. Those of a write never left, and may be kept.
+ * Pages are given to TCP by reference, and must not change until the last byte
+ * of them is acknowledged. The slot keeps its own reference: where that is the
+ * only one when the next command comes, nobody else has the page and it serves
+ * again, which spares finding and zeroing another; else the slot lets go of it.
  */
 #include <linux/blkdev.h>
 #include <linux/mm.h>
@@ -145,6 +146,29 @@ void tt_slot_drop_pages(struct tt_slot *slot)
 	slot->mem = 0;
 }
 
+/* Let go of what TCP still has. */
+static void tt_slot_sift(struct tt_slot *slot)
+{
+	unsigned int i = 0;
+	u32 gone = 0;
+
+	while (i < slot->nr_have) {
+		struct page *page = slot->bvec[i].bv_page;
+
+		if (page_ref_count(page) == 1) {
+			i++;
+			continue;
+		}
+		gone += page_size(page);
+		put_page(page);
+		slot->bvec[i] = slot->bvec[--slot->nr_have];
+	}
+	if (gone) {
+		slot->mem -= gone;
+		tt_mem_uncharge(slot->conn, gone);
+	}
+}
+
 /**
  * tt_slot_alloc - give a slot's request its data memory
  * @slot: owned by the caller
@@ -162,6 +186,7 @@ int tt_slot_alloc(struct tt_slot *slot, u32 len, gfp_t gfp)
 	unsigned int i;
 	u32 at = 0, n;
 
+	tt_slot_sift(slot);
 	/* Pieces are never larger than what is left to be found. */
 	if (size > slot->mem) {
 		if (!tt_mem_charge(slot->conn, size - slot->mem)) {
@@ -228,13 +253,18 @@ void tt_slot_init(struct tt_conn *conn, struct tt_slot *slot, u16 idx)
  */
 struct tt_slot *tt_slot_get(struct tt_conn *conn)
 {
-	struct llist_node *node = conn->free;
+	struct llist_node *node;
+	struct llist_node **list = &conn->used;
 
-	if (!node)
-		node = llist_del_all(&conn->freed);
+	if (!*list && !llist_empty(&conn->freed))
+		*list = llist_del_all(&conn->freed);
+	/* Those that are warm, and have memory, first */
+	if (!*list)
+		list = &conn->free;
+	node = *list;
 	if (!node)
 		return NULL;
-	conn->free = node->next;
+	*list = node->next;
 	return llist_entry(node, struct tt_slot, node);
 }
 
@@ -259,6 +289,27 @@ void tt_slot_put(struct tt_slot *slot)
 	/* The Connect's is not in conn->slots, where its TTAGs would be sought. */
 	if (likely(slot != &conn->first || conn->slots == slot))
 		llist_add(&slot->node, &conn->freed);
+}
+
+/**
+ * tt_slots_trim - free slots shall keep no memory
+ * @conn: idle for some time
+ *
+ * Context: may sleep; not the connection's end.
+ */
+void tt_slots_trim(struct tt_conn *conn)
+{
+	struct llist_node *node, *next;
+
+	lock_sock(conn->sock->sk);
+	for (node = llist_del_all(&conn->freed); node; node = next) {
+		next = node->next;
+		node->next = conn->used;
+		conn->used = node;
+	}
+	for (node = conn->used; node; node = node->next)
+		tt_slot_drop_pages(llist_entry(node, struct tt_slot, node));
+	release_sock(conn->sock->sk);
 }
 
 /**

@@ -96,6 +96,7 @@ static void tt_conn_watch_again(struct tt_conn *conn)
 static void tt_conn_watch(struct work_struct *work)
 {
 	struct tt_conn *conn = container_of(to_delayed_work(work), struct tt_conn, watch);
+	bool still;
 
 	if (test_bit(TT_TERM, &conn->flags)) {
 		tt_conn_end(conn);
@@ -108,14 +109,16 @@ static void tt_conn_watch(struct work_struct *work)
 		tt_conn_end(conn);
 		return;
 	}
-	if (tt_conn_owed(conn) &&
-	    conn->watch_rx == READ_ONCE(conn->stats.rx_bytes) &&
-	    conn->watch_tx == READ_ONCE(conn->stats.tx_bytes)) {
+	still = conn->watch_rx == READ_ONCE(conn->stats.rx_bytes) &&
+		conn->watch_tx == READ_ONCE(conn->stats.tx_bytes);
+	if (still && tt_conn_owed(conn)) {
 		pr_warn_ratelimited("%pISpc: queue %u: the host moves no data, closing\n",
 				    &conn->peer, conn->q.qid);
 		tt_conn_end(conn);
 		return;
 	}
+	if (still && atomic_long_read(&conn->mem))
+		tt_slots_trim(conn);
 	tt_conn_watch_again(conn);
 }
 

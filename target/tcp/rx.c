@@ -16,9 +16,9 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/skbuff.h>
 #include <net/tcp.h>
 
+#include "nvme-tcp-skb.h"
 #include "tcp.h"
 
 /* NVMe status of a descriptor that the engine could not follow */
@@ -239,8 +239,9 @@ static u32 tt_rx_payload(struct tt_conn *conn, const u8 *p, size_t len)
 }
 
 /* Some bytes of the stream. Returns how many are used up: all, or it stalls. */
-static size_t tt_rx_bytes(struct tt_conn *conn, const u8 *p, size_t len)
+static size_t tt_rx_bytes(void *ctx, const u8 *p, size_t len)
 {
+	struct tt_conn *conn = ctx;
 	struct nvme_tcp_conn *eng = &conn->eng;
 	size_t at = 0, used;
 
@@ -277,22 +278,9 @@ static int tt_rx_actor(read_descriptor_t *desc, struct sk_buff *skb,
 		       unsigned int offset, size_t len)
 {
 	struct tt_conn *conn = desc->arg.data;
-	struct skb_seq_state st;
-	size_t at = 0, n, k;
-	const u8 *p;
+	size_t at;
 
-	skb_prepare_seq_read(skb, offset, offset + len, &st);
-	while (at < len) {
-		n = skb_seq_read(at, &p, &st);
-		if (!n)
-			break;
-		n = min(n, len - at);
-		k = tt_rx_bytes(conn, p, n);
-		at += k;
-		if (k < n)
-			break;
-	}
-	skb_abort_seq_read(&st);
+	at = nvme_tcp_skb_walk(skb, offset, len, tt_rx_bytes, conn);
 
 	conn->stats.rx_bytes += at;
 	desc->count -= min(at, desc->count);

@@ -17,8 +17,8 @@
  * -------------
  *  rx context	whoever holds the socket lock: softirq with the bare spinlock
  *		and no owner, or process context through lock_sock(). Owns the
- *		receive half of the engine, conn->rx, conn->free, the slot
- *		table, and every slot in state RECV or R2T.
+ *		receive half of the engine, conn->rx, conn->used and ->free, the
+ *		slot table, and every slot in state RECV or R2T.
  *  worker	conn->work, never more than one at a time. Owns conn->tx, what
  *		it took from conn->ready, ->done and ->r2tq, the starving
  *		slots, and every slot in state READY or DONE.
@@ -65,7 +65,7 @@
 enum tt_limits {
 	TT_CHUNK_ORDER	= 3,		/* largest piece of data memory, in pages */
 	TT_SLOT_BVECS	= 8,		/* pieces without an array of their own */
-	TT_SLOT_CACHE	= 32 << 10,	/* bytes a free slot may keep */
+	TT_SLOT_CACHE	= 128 << 10,	/* bytes a free slot may keep */
 	TT_DATA_MAX	= 16 << 20,	/* bytes of one command, whatever the core says */
 	TT_BATCH	= 96,		/* bvecs of one sendmsg */
 	TT_R2TS		= 8,		/* R2Ts of one command in flight; power of 2 */
@@ -180,6 +180,7 @@ struct tt_tx {
 	unsigned int slot_bv;
 	u32 slot_left;
 	u32 crc;
+	bool slot_digest;		/* a data digest is due after the data */
 	bool slot_rsp;			/* a CapsuleResp follows the data */
 	struct page *hdr;		/* where headers are built */
 	unsigned int hdr_off;
@@ -212,7 +213,8 @@ struct tt_conn {
 	struct work_struct work;
 
 	struct tt_rx rx;
-	struct llist_node *free;	/* rx context */
+	struct llist_node *used;	/* rx context: free, of those once freed */
+	struct llist_node *free;	/* rx context: free, and never used yet */
 	struct tt_slot *slots;
 	unsigned int nslots;
 
@@ -302,6 +304,7 @@ extern unsigned long tt_mem_limit;
 void tt_slot_init(struct tt_conn *conn, struct tt_slot *slot, u16 idx);
 struct tt_slot *tt_slot_get(struct tt_conn *conn);
 void tt_slot_put(struct tt_slot *slot);
+void tt_slots_trim(struct tt_conn *conn);
 int tt_slot_alloc(struct tt_slot *slot, u32 len, gfp_t gfp);
 void tt_slot_drop_pages(struct tt_slot *slot);
 void tt_slot_free_mem(struct tt_slot *slot);

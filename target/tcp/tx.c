@@ -187,42 +187,32 @@ static bool tt_tx_slot_data(struct tt_conn *conn)
 {
 	struct tt_tx *tx = &conn->tx;
 	struct tt_slot *slot = tx->slot;
-	bool digest = conn->eng.ddgst;
 	u8 *p;
 
 	while (tx->slot_left) {
 		struct bio_vec *bv = &slot->bvec[tx->slot_bv];
-		u32 size = page_size(bv->bv_page);
 
 		if (!tt_tx_room(tx))
 			return false;
-		if (digest)
+		if (tx->slot_digest)
 			tx->crc = crc32c(tx->crc, page_address(bv->bv_page), bv->bv_len);
+		get_page(bv->bv_page);
 		tx->bv[tx->nr++] = *bv;
 		tx->bytes += bv->bv_len;
 		tx->slot_left -= bv->bv_len;
 		tx->slot_bv++;
-		/* The page is the batch's now. */
-		slot->mem -= size;
-		tt_mem_uncharge(conn, size);
 	}
 
 	if (!tt_tx_room(tx))
 		return false;
-	if (digest && slot->nr_have) {
+	if (tx->slot_digest) {
 		p = tt_tx_hdr(tx);
 		if (!p)
 			return false;
 		nvme_tcp_build_ddgst(tx->crc, p);
 		tt_tx_hdr_add(tx, NVME_TCP_DGST_SIZE);
+		tx->slot_digest = false;
 	}
-	/* Pieces that the command did not need stay with nobody. */
-	for (; tx->slot_bv < slot->nr_have; tx->slot_bv++)
-		put_page(slot->bvec[tx->slot_bv].bv_page);
-	tt_mem_uncharge(conn, slot->mem);
-	slot->mem = 0;
-	slot->nr_have = 0;
-
 	if (tx->slot_rsp) {
 		if (!tt_tx_rsp(conn, slot))
 			return false;
@@ -259,6 +249,7 @@ static bool tt_tx_slot(struct tt_conn *conn, struct tt_slot *slot)
 	tx->slot_bv = 0;
 	tx->slot_left = req->len;
 	tx->slot_rsp = !conn->q.sqhd_disabled || req->cqe.result.u64;
+	tx->slot_digest = conn->eng.ddgst;
 	tx->crc = nvme_tcp_crc_init();
 	if (!tx->slot_rsp)
 		flags |= NVME_TCP_F_SUCCESS;
@@ -391,16 +382,6 @@ void tt_tx_free(struct tt_conn *conn)
 
 	for (i = tx->first; i < tx->nr; i++)
 		put_page(tx->bv[i].bv_page);
-	if (tx->slot) {
-		/* Its first pieces were the batch's. */
-		struct tt_slot *slot = tx->slot;
-
-		for (i = tx->slot_bv; i < slot->nr_have; i++)
-			put_page(slot->bvec[i].bv_page);
-		tt_mem_uncharge(conn, slot->mem);
-		slot->mem = 0;
-		slot->nr_have = 0;
-	}
 	if (tx->hdr)
 		put_page(tx->hdr);
 }

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The bytes of an skb, piece by piece, as a receiver that runs for every one of
+ * them wants it.
+ */
+#ifndef NVME_TCP_SKB_H
+#define NVME_TCP_SKB_H
+
+#include <linux/highmem.h>
+#include <linux/skbuff.h>
+
+/* One piece; returns how many of its bytes were used up. */
+typedef size_t (*nvme_tcp_skb_fn)(void *ctx, const u8 *buf, size_t len);
+
+/**
+ * nvme_tcp_skb_walk - hand out what an skb holds
+ * @skb: from the receive queue of a TCP socket
+ * @off: first byte
+ * @len: how many; they are there
+ * @fn: called for each piece in order, with the piece mapped
+ * @ctx: for @fn
+ *
+ * Ends when @fn uses less than it was given. The linear part and the fragments
+ * are walked here; an skb that holds other skbs is left to skb_seq_read(),
+ * which costs several times as much for each piece.
+ *
+ * Context: any; @fn must not sleep.
+ * Return: how many bytes were used up.
+ */
+static __always_inline size_t nvme_tcp_skb_walk(struct sk_buff *skb, unsigned int off, size_t len,
+						nvme_tcp_skb_fn fn, void *ctx)
+{
+	unsigned int head = skb_headlen(skb);
+	size_t at = 0, n, k;
+	int i;
+
+	if (unlikely(skb_has_frag_list(skb))) {
+		struct skb_seq_state st;
+		const u8 *p;
+
+		skb_prepare_seq_read(skb, off, off + len, &st);
+		while (at < len && (n = skb_seq_read(at, &p, &st)) != 0) {
+			n = min(n, len - at);
+			k = fn(ctx, p, n);
+			at += k;
+			if (k < n)
+				break;
+		}
+		skb_abort_seq_read(&st);
+		return at;
+	}
+
+	if (off < head) {
+		n = min_t(size_t, head - off, len);
+		at = fn(ctx, skb->data + off, n);
+		if (at < n)
+			return at;
+		off = 0;
+	} else {
+		off -= head;
+	}
+	for (i = 0; at < len && i < skb_shinfo(skb)->nr_frags; i++) {
+		const skb_frag_t *f = &skb_shinfo(skb)->frags[i];
+		u32 p_off, p_len, copied;
+		struct page *p;
+		u8 *va;
+
+		if (off >= skb_frag_size(f)) {
+			off -= skb_frag_size(f);
+			continue;
+		}
+		n = min_t(size_t, skb_frag_size(f) - off, len - at);
+		skb_frag_foreach_page(f, skb_frag_off(f) + off, n, p, p_off, p_len, copied) {
+			va = kmap_local_page(p);
+			k = fn(ctx, va + p_off, p_len);
+			kunmap_local(va);
+			at += k;
+			if (k < p_len)
+				return at;
+		}
+		off = 0;
+	}
+	return at;
+}
+
+#endif /* NVME_TCP_SKB_H */
