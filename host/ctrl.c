@@ -308,6 +308,8 @@ static int nth_io_up(struct nth_ctrl *ctrl, bool first)
 					    nr_maps, sizeof(struct nth_cmd));
 		if (ret)
 			return ret;
+		/* With one queue too: what sorts and merges is the target's device. */
+		ctrl->io_set.flags |= BLK_MQ_F_NO_SCHED_BY_DEFAULT;
 	}
 	was = ctrl->io_set.nr_hw_queues;
 
