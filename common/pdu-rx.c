@@ -274,7 +274,7 @@ static bool rx_icresp(struct nvme_tcp_conn *c)
 	c->tx_pda = h[NVME_TCP_IC_PDA];
 	c->hdgst = dgst & NVME_TCP_IC_HDGST;
 	c->ddgst = dgst & NVME_TCP_IC_DDGST;
-	c->maxh2cdata = max;
+	c->maxh2cdata = min_t(u32, max, NVME_TCP_MAXH2CDATA_MAX);
 	rx_agreed(c);
 	WRITE_ONCE(c->phase, NVME_TCP_PHASE_CONNECT);
 	return true;

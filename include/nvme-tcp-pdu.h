@@ -52,8 +52,8 @@ struct nvme_tcp_params {
 	u32 maxh2cdata;		/* controller: bytes per H2CData it takes */
 	/*
 	 * Controller: bytes of in-capsule data it takes, on an I/O queue. May be
-	 * set anew in conn->local before nvme_tcp_conn_live(). Until then, and for
-	 * Fabrics commands at any time, it is NVME_TCP_ADMIN_INCAPSULE: data_len
+	 * set anew in conn->local before nvme_tcp_conn_live(). Until then it is
+	 * NVME_TCP_ADMIN_INCAPSULE, and for Fabrics commands never less: data_len
 	 * of a Fabrics command may be more than this.
 	 */
 	u32 incapsule;
@@ -61,9 +61,13 @@ struct nvme_tcp_params {
 
 /*
  * R2Ts per command in flight, at most: a controller uses fewer than an eager
- * host would take, which it may.
+ * host would take, which it may. Bytes per H2CData likewise, for a host: PLEN
+ * has to count the header, the padding and the digests as well.
  */
-enum { NVME_TCP_MAXR2T_MAX = 255 };
+enum {
+	NVME_TCP_MAXR2T_MAX	= 255,
+	NVME_TCP_MAXH2CDATA_MAX	= 1 << 30,
+};
 
 enum nvme_tcp_ev {
 	NVME_TCP_EV_MORE,	/* all of the input is used up */

@@ -207,6 +207,26 @@ void test_transfers(void)
 	T_EQ(x.done, 4096);
 	T_EQ(nvme_tcp_ctrl_next_r2t(&c, &x, 0, 0, &r), false);
 
+	t_case("an H2CData is no longer than its PLEN can say");
+	e = ref_env(NVME_TCP_HOST, NVME_TCP_PHASE_LIVE, 3, 31);
+	e.maxh2cdata = 0xfffffffc;
+	ref_conn(&c, &e);
+	nvme_tcp_xfer_start(&x, NVME_TCP_H2C, ~0U);
+	r = (struct nvme_tcp_r2t) { .ttag = 1, .len = ~0U };
+	x.granted = r.len;
+	x.r2ts_granted = 1;
+	for (i = 0; i < ~0U; i += j) {
+		u32 off;
+		bool last;
+
+		j = nvme_tcp_host_next_h2c(&c, &x, &r, &off, &last);
+		T(j && off == i && last == (i + j == ~0U));
+		nvme_tcp_build_h2c_data(&c, pdu, 1, 1, off, j, last);
+		T_EQ((pdu[4] | pdu[5] << 8 | pdu[6] << 16 | (u64)pdu[7] << 24), 128 + (u64)j + 4);
+		if (!j)
+			break;
+	}
+
 	t_case("C2H data that is sent is counted, and no more than there is");
 	memset(&x, 0xff, sizeof(x));
 	nvme_tcp_xfer_start(&x, NVME_TCP_C2H, 100);
