@@ -40,7 +40,7 @@ kbuild = $(if $(BUILD_ROOT),scripts/root run $(BUILD_ROOT) )$(MAKE) -C $(KDIR) M
 	$(if $(C),$(if $(CHECK),,CHECK=$(CURDIR)/scripts/sparse))
 
 .PHONY: all modules clean help install uninstall modules_install \
-	dkms-install dkms-remove deps check unit demo bench lint kdir
+	dkms-install dkms-remove deps check unit demo bench lint soak scale kdir
 
 all: modules
 
@@ -104,6 +104,14 @@ bench:
 lint:
 	@scripts/lint
 
+# SOAK=SECONDS; SOAK_KERNEL= another than 6.12, or "debug"
+soak:
+	@tools/testing/vm/run -k $(or $(SOAK_KERNEL),6.12) --lane one -v \
+		--env soak=$(or $(SOAK),3600) soak
+
+scale:
+	@tools/testing/vm/run -k 6.12 --idle 900 -v tools/testing/vm/long/scale
+
 help:
 	@echo 'NVMe over TCP for Linux, $(VERSION)'
 	@echo
@@ -123,6 +131,8 @@ help:
 	@echo '  make check           all tests that need no special hardware'
 	@echo '  make unit            the protocol engine, in userspace'
 	@echo '  make lint            style, sparse, documentation'
+	@echo '  make soak SOAK=3600  seconds of random disruption under verified I/O'
+	@echo '  make scale           512 controllers, 4096 connections'
 	@echo '  make demo            both ends in a virtual machine'
 	@echo '  make bench           measure against the stock modules'
 	@echo '  make clean'
