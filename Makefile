@@ -40,7 +40,7 @@ kbuild = $(if $(BUILD_ROOT),scripts/root run $(BUILD_ROOT) )$(MAKE) -C $(KDIR) M
 	$(if $(C),$(if $(CHECK),,CHECK=$(CURDIR)/scripts/sparse))
 
 .PHONY: all modules clean help install uninstall modules_install \
-	dkms-install dkms-remove deps check unit demo bench lint soak scale kdir
+	dkms-install dkms-remove deps check unit fuzz verify demo bench lint soak scale kdir
 
 all: modules
 
@@ -85,6 +85,7 @@ clean:
 		.*.cmd .*.o Module.symvers modules.order modules.livepatch .tmp_versions
 	@if [ -e tools/testing/unit/Makefile ]; then \
 		$(MAKE) -s -C tools/testing/unit clean; fi
+	@rm -rf tools/testing/fuzz/.build tools/testing/verify/.build
 
 deps:
 	@scripts/deps
@@ -94,6 +95,12 @@ check:
 
 unit:
 	+@$(MAKE) --no-print-directory -C tools/testing/unit check
+
+fuzz:
+	+@$(MAKE) --no-print-directory -C tools/testing/fuzz fuzz
+
+verify:
+	@tools/testing/verify/run
 
 demo:
 	@scripts/demo
@@ -130,6 +137,8 @@ help:
 	@echo '  make deps            install what building and testing needs (Debian)'
 	@echo '  make check           all tests that need no special hardware'
 	@echo '  make unit            the protocol engine, in userspace'
+	@echo '  make fuzz            the engine against random peers; FUZZ_TIME=seconds each'
+	@echo '  make verify          the engine proved, for all inputs (CBMC)'
 	@echo '  make lint            style, sparse, documentation'
 	@echo '  make soak SOAK=3600  seconds of random disruption under verified I/O'
 	@echo '  make scale           512 controllers, 4096 connections'
