@@ -114,7 +114,7 @@ lint:
 # SOAK=SECONDS; SOAK_KERNEL= another than 6.12, or "debug"
 soak:
 	@tools/testing/vm/run -k $(or $(SOAK_KERNEL),6.12) --lane one -v \
-		--env soak=$(or $(SOAK),3600) soak
+		--env soak=$(or $(SOAK),3600) tools/testing/vm/long/soak
 
 scale:
 	@tools/testing/vm/run -k 6.12 --idle 900 -v tools/testing/vm/long/scale
