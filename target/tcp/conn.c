@@ -325,9 +325,10 @@ static void tt_conn_end_work(struct work_struct *work)
 
 	tt_conn_restore_callbacks(conn);
 	tt_conn_shutdown(conn);
+	/* The worker arms both timers, until it looks at TT_CLOSING: it comes first. */
+	cancel_work_sync(&conn->work);
 	cancel_delayed_work_sync(&conn->watch);
 	cancel_delayed_work_sync(&conn->retry);
-	cancel_work_sync(&conn->work);
 
 	tgt_queue_stop(&conn->q);
 	tt_abort_waiting(conn);

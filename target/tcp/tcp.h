@@ -37,8 +37,9 @@
  *  workqueue of its own, never conn->work's. It is the only way out:
  *   1. the socket's callbacks are put back under sk_callback_lock, so no
  *	callback is running or will run: no softirq receive, no kick from there
- *   2. the socket is shut down, timers and the worker are cancelled: a late
- *	kick makes the worker look at TT_CLOSING and leave. No rx, no tx.
+ *   2. the socket is shut down, the worker is cancelled, and then the timers,
+ *	which it arms: a late kick makes it look at TT_CLOSING and leave. No
+ *	rx, no tx.
  *   3. tgt_queue_stop(): parked AERs come back as aborted
  *   4. slots that wait for data, memory or the worker are completed as aborted
  *   5. the open connection's count is dropped, the rest waited for: the block
