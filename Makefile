@@ -40,7 +40,7 @@ kbuild = $(if $(BUILD_ROOT),scripts/root run $(BUILD_ROOT) )$(MAKE) -C $(KDIR) M
 	$(if $(C),$(if $(CHECK),,CHECK=$(CURDIR)/scripts/sparse))
 
 .PHONY: all modules clean help install uninstall modules_install \
-	dkms-install dkms-remove deps check unit fuzz verify demo bench lint soak scale kdir
+	dkms-install dkms-remove deps check check-debug unit fuzz verify demo bench lint soak scale kdir
 
 all: modules
 
@@ -93,6 +93,9 @@ deps:
 check:
 	+@tools/testing/check
 
+check-debug:
+	@tools/testing/debug/run
+
 unit:
 	+@$(MAKE) --no-print-directory -C tools/testing/unit check
 
@@ -136,6 +139,7 @@ help:
 	@echo '  make dkms-remove     the reverse'
 	@echo '  make deps            install what building and testing needs (Debian)'
 	@echo '  make check           all tests that need no special hardware'
+	@echo '  make check-debug     the modules on a kernel that tells on them, and that fails on order'
 	@echo '  make unit            the protocol engine, in userspace'
 	@echo '  make fuzz            the engine against random peers; FUZZ_TIME=seconds each'
 	@echo '  make verify          the engine proved, for all inputs (CBMC)'
