@@ -1,34 +1,29 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""
-Hosts that do not behave, against a target.
+"""NVMe/TCP in bytes, from the host's end: PDUs, commands, and a connection that
+sends and reads them. What it says is up to whoever uses it, nothing is checked
+on its way out.
 
-	peers.py ADDRESS PORT NQN [CASE...]
-
-Each case is a row: how far the connection gets before it misbehaves, what it
-sends, and the Fatal Error Status that the target has to answer with (None: it
-need only close). Every case must end with the connection closed by the target
-in time. The rest of the target is the caller's to look at.
+The PDUs are built without digests; seal() puts them in.
 """
-import os
+import select
 import socket
 import struct
-import sys
 import time
 
 ICREQ, ICRESP, H2C_TERM, C2H_TERM, CMD, RSP, H2C_DATA, C2H_DATA, R2T = (
     0, 1, 2, 3, 4, 5, 6, 7, 9)
 HDGSTF, DDGSTF, LAST, SUCCESS = 1, 2, 4, 8
 HDR, SEQ, HDGST, RANGE, LIMIT, PARAM = 1, 2, 3, 4, 5, 6
-
-CLOSE_LIMIT = 15        # seconds; covers connect_timeout and the linger
+HLEN = {ICREQ: 128, ICRESP: 128, H2C_TERM: 24, C2H_TERM: 24, CMD: 72, RSP: 24, H2C_DATA: 24,
+        C2H_DATA: 24, R2T: 24}
+HOSTNQN = b"nqn.2014-08.org.nvmexpress:uuid:hostile"
 
 TABLE = []
-for i in range(256):
-    c = i
+for _i in range(256):
+    _c = _i
     for _ in range(8):
-        c = c >> 1 ^ (0x82f63b78 if c & 1 else 0)
-    TABLE.append(c)
+        _c = _c >> 1 ^ (0x82f63b78 if _c & 1 else 0)
+    TABLE.append(_c)
 
 
 def crc32c(data):
@@ -43,347 +38,226 @@ class Closed(Exception):
 
 
 def header(type_, flags, hlen, pdo, plen):
-    return struct.pack('<BBBBI', type_, flags, hlen, pdo, plen)
+    return struct.pack("<BBBBI", type_, flags, hlen, pdo, plen)
 
 
-def icreq(pfv=0, hpda=0, dgst=0, maxr2t=0, hlen=128, plen=128):
-    return (header(ICREQ, 0, hlen, 0, plen) +
-            struct.pack('<HBBI', pfv, hpda, dgst, maxr2t)).ljust(128, b'\0')
+def icreq(pfv=0, hpda=0, dgst=0, maxr2t=0):
+    return (header(ICREQ, 0, 128, 0, 128) +
+            struct.pack("<HBBI", pfv, hpda, dgst, maxr2t)).ljust(128, b"\0")
 
 
-def sqe(opcode, cid, nsid=0, sgl_type=0x5a, sgl_len=0, cdw10=b'', addr=0,
-        bytes4=None):
+def sqe(opcode, cid, nsid=0, sgl_type=0x5a, sgl_len=0, cdw10=b"", bytes4=None):
     """cdw10: the command's own bytes from 40 on"""
-    s = struct.pack('<BBH', opcode, 0x40, cid)
-    s += bytes4 if bytes4 is not None else struct.pack('<I', nsid)
-    s = s.ljust(24, b'\0')
-    s += struct.pack('<QI3xB', addr, sgl_len, sgl_type)
-    return (s + cdw10).ljust(64, b'\0')
+    s = struct.pack("<BBH", opcode, 0x40, cid)
+    s += bytes4 if bytes4 is not None else struct.pack("<I", nsid)
+    s = s.ljust(24, b"\0")
+    s += struct.pack("<QI3xB", 0, sgl_len, sgl_type)
+    return (s + cdw10).ljust(64, b"\0")
 
 
-def capsule(s, data=b'', plen=None, pdo=None, flags=0, hlen=72):
-    pdo = (72 if data else 0) if pdo is None else pdo
-    plen = 72 + len(data) if plen is None else plen
-    return header(CMD, flags, hlen, pdo, plen) + s + data
+def capsule(s, data=b""):
+    return header(CMD, 0, 72, 72 if data else 0, 72 + len(data)) + s + data
 
 
-def connect(qid, sqsize, nqn, cntlid=0xffff, kato=0):
-    d = (bytes(range(16)) + struct.pack('<H', cntlid)).ljust(256, b'\0')
-    d += nqn.encode().ljust(256, b'\0')
-    d += b'nqn.2014-08.org.nvmexpress:uuid:hostile'.ljust(256, b'\0')
-    d = d.ljust(1024, b'\0')
-    s = sqe(0x7f, 1, sgl_type=1, sgl_len=1024, bytes4=b'\1\0\0\0',
-            cdw10=struct.pack('<HHHBxI', 0, qid, sqsize, 0, kato))
-    return s, d
+def connect(cid, qid, sqsize, nqn, cntlid=0xffff, kato=0, hostnqn=HOSTNQN):
+    d = (bytes(range(16)) + struct.pack("<H", cntlid)).ljust(256, b"\0")
+    d += nqn.encode().ljust(256, b"\0") + hostnqn.ljust(256, b"\0")
+    d = d.ljust(1024, b"\0")
+    return capsule(sqe(0x7f, cid, sgl_type=1, sgl_len=1024, bytes4=b"\1\0\0\0",
+                       cdw10=struct.pack("<HHHBxI", 0, qid, sqsize, 0, kato)), d)
 
 
-def h2c_data(cccid, ttag, off, data, flags=LAST, length=None, plen=None, pdo=24):
-    n = len(data) if length is None else length
-    plen = 24 + len(data) if plen is None else plen
-    return (header(H2C_DATA, flags, 24, pdo, plen) +
-            struct.pack('<HHII4x', cccid, ttag, off, n) + data)
+def prop_set(cid, offset, value, size8=False):
+    return capsule(sqe(0x7f, cid, bytes4=b"\0\0\0\0",
+                       cdw10=struct.pack("<B3xIQ", size8, offset, value)))
+
+
+def prop_get(cid, offset, size8=False):
+    return capsule(sqe(0x7f, cid, bytes4=b"\4\0\0\0",
+                       cdw10=struct.pack("<B3xI", size8, offset)))
+
+
+def rw(opcode, cid, blocks, slba=0, sgl_type=0x5a):
+    return sqe(opcode, cid, nsid=1, sgl_type=sgl_type, sgl_len=blocks * 512,
+               cdw10=struct.pack("<QHH", slba, blocks - 1, 0))
+
+
+def h2c_data(cccid, ttag, off, data, flags=LAST):
+    return (header(H2C_DATA, flags, 24, 24 if data else 0, 24 + len(data)) +
+            struct.pack("<HHII4x", cccid, ttag, off, len(data)) + data)
+
+
+def seal(pdu, hd, dd, change=None, bad=()):
+    """A PDU with the digests that were agreed on. @change(header, data) alters
+    the two before the digests are made; @bad: "hdgst", "ddgst" to spoil."""
+    hlen = HLEN.get(pdu[0], 24)
+    head, data = bytearray(pdu[:hlen]), bytearray(pdu[hlen:])
+    if pdu[0] < CMD:
+        hd = dd = False
+    dd = dd and data
+    if hd:
+        head[1] |= HDGSTF
+        head[4:8] = struct.pack("<I", hlen + 4 + len(data))
+        if data:
+            head[3] += 4
+    if dd:
+        head[1] |= DDGSTF
+        head[4:8] = struct.pack("<I", struct.unpack("<I", head[4:8])[0] + 4)
+    if change:
+        change(head, data)
+    out = bytes(head)
+    if hd:
+        out += struct.pack("<I", crc32c(head) ^ ("hdgst" in bad))
+    out += data
+    if dd:
+        out += struct.pack("<I", crc32c(data) ^ ("ddgst" in bad))
+    return out
 
 
 class Peer:
-    def __init__(self, target):
-        self.addr, self.port, self.nqn = target
-        family = socket.AF_INET6 if ':' in self.addr else socket.AF_INET
-        self.s = socket.socket(family, socket.SOCK_STREAM)
-        self.s.settimeout(CLOSE_LIMIT)
-        self.s.connect((self.addr, self.port))
+    """A connection as a host has it. What may have to wait is a coroutine, so
+    that one thread can have many: it yields its Peer until there is something
+    to read; see Crowd."""
+
+    def __init__(self, addr, port, nqn):
+        self.nqn = nqn
+        self.s = socket.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET,
+                               socket.SOCK_STREAM)
+        self.s.settimeout(20)
+        self.s.connect((addr, port))
         self.s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.s.settimeout(0)
+        self.buf = bytearray()
+        self.hd = self.dd = False
         self.cntlid = None
 
     def send(self, *pdus):
         try:
-            self.s.sendall(b''.join(pdus))
+            self.s.settimeout(20)
+            self.s.sendall(b"".join(pdus))
+            self.s.settimeout(0)
         except OSError:
             pass                # closed while we were at it; read on
 
     def read(self, n):
-        buf = b''
-        while len(buf) < n:
+        while len(self.buf) < n:
             try:
-                b = self.s.recv(n - len(buf))
-            except ConnectionError:
-                b = b''
+                b = self.s.recv(65536)
+            except BlockingIOError:
+                yield self
+                continue
+            except OSError:
+                b = b""
             if not b:
                 raise Closed
-            buf += b
-        return buf
+            self.buf += b
+        out = bytes(self.buf[:n])
+        del self.buf[:n]
+        return out
 
     def pdu(self):
-        h = self.read(8)
-        return h[0], h + self.read(struct.unpack('<I', h[4:])[0] - 8)
+        """(type, header, data) of what comes next; what is malformed is an
+        AssertionError: the peer under test never sends it."""
+        h = yield from self.read(8)
+        type_, flags, hlen, pdo, plen = struct.unpack("<BBBBI", h)
+        digests = type_ >= CMD
+        hd, dd = (4 if self.hd and digests else 0), (4 if self.dd and digests else 0)
+        assert HLEN.get(type_) == hlen <= plen < 1 << 25, f"malformed: {h.hex()}"
+        h += yield from self.read(hlen - 8)
+        if hd:
+            got = yield from self.read(4)
+            assert flags & HDGSTF and got == struct.pack("<I", crc32c(h)), "HDGST"
+        if type_ == ICRESP:
+            self.hd, self.dd = bool(h[11] & 1), bool(h[11] & 2)
+        if plen == hlen + hd:
+            return type_, h, b""
+        if type_ == C2H_TERM:
+            return type_, h, (yield from self.read(plen - hlen))
+        assert hlen + hd <= pdo < plen, f"malformed: {h.hex()}"
+        data = (yield from self.read(plen - hlen - hd))[pdo - hlen - hd:]
+        if dd:
+            assert flags & DDGSTF and data[-4:] == struct.pack("<I", crc32c(data[:-4])), "DDGST"
+            data = data[:-4]
+        return type_, h, data
 
     def response(self, cid):
+        """(status without the phase tag, result)"""
         while True:
-            type_, p = self.pdu()
+            type_, h, _ = yield from self.pdu()
             if type_ == RSP:
-                cqe = p[8:24]
-                got, status = struct.unpack('<HH', cqe[12:16])
-                assert got == cid, f'response to CID {got}'
-                return status >> 1, struct.unpack('<Q', cqe[:8])[0]
-            assert type_ in (R2T, C2H_DATA), f'PDU type {type_}'
+                result, got, status = struct.unpack("<Q4xHH", h[8:24])
+                assert got == cid, f"response to CID {got:#x}"
+                return status >> 1, result
+            assert type_ in (R2T, C2H_DATA), f"PDU type {type_}"
 
     # How far a connection gets
-    def tcp(self):
-        return self
-
     def ic(self, **kw):
         self.send(icreq(**kw))
-        type_, _ = self.pdu()
-        assert type_ == ICRESP, f'PDU type {type_} for an ICResp'
-        return self
+        type_, _, _ = yield from self.pdu()
+        assert type_ == ICRESP, f"PDU type {type_} for an ICResp"
 
-    def admin(self, sqsize=31):
-        self.ic()
-        self.send(capsule(*connect(0, sqsize, self.nqn)))
-        status, self.cntlid = self.response(1)
-        assert status == 0, f'Connect: status {status:#x}'
-        self.cntlid &= 0xffff
+    def done(self, cid, pdu):
+        self.send(seal(pdu, self.hd, self.dd))
+        status, result = yield from self.response(cid)
+        assert status == 0, f"status {status:#x} of {pdu[8:16].hex()}"
+        return result
+
+    def admin(self, kato=0):
+        result = yield from self.done(1, connect(1, 0, 31, self.nqn, kato=kato))
+        self.cntlid = result & 0xffff
         # CC: enable, 64 and 16 byte entries
-        self.send(capsule(sqe(0x7f, 2, bytes4=b'\0\0\0\0', cdw10=struct.pack(
-            '<B3xIQ', 0, 0x14, 0x460001))))
-        status, _ = self.response(2)
-        assert status == 0, f'Property Set: status {status:#x}'
-        return self
+        yield from self.done(2, prop_set(2, 0x14, 0x460001))
 
-    def io(self, sqsize=15):
-        self.first = Peer((self.addr, self.port, self.nqn)).admin()
-        self.ic()
-        self.send(capsule(*connect(1, sqsize, self.nqn, self.first.cntlid)))
-        status, _ = self.response(1)
-        assert status == 0, f'I/O Connect: status {status:#x}'
-        return self
-
-    def write_r2t(self, blocks=128, cid=7):
-        """A write that needs an R2T: returns its TTAG, offset and length."""
-        self.io()
-        self.send(write(cid, blocks))
-        type_, p = self.pdu()
-        assert type_ == R2T, f'PDU type {type_} for an R2T'
-        cccid, ttag, off, n = struct.unpack('<HHII', p[8:20])
-        assert cccid == cid and off == 0 and n == blocks * 512
-        self.ttag = ttag
-        return self
-
-    def ends(self):
-        """Until the target closes. Returns the FES of its TermReq, or None."""
-        fes = None
-        start = time.monotonic()
-        try:
-            while time.monotonic() - start < CLOSE_LIMIT:
-                type_, p = self.pdu()
-                if type_ == C2H_TERM:
-                    fes = struct.unpack('<H', p[8:10])[0]
-                    # As a host that behaves: closes, and so spares the linger
-                    self.s.shutdown(socket.SHUT_WR)
-        except Closed:
-            return fes
-        except TimeoutError:
-            pass
-        raise AssertionError(f'not closed after {CLOSE_LIMIT} s')
+    def io(self, qid, cntlid, sqsize=15):
+        yield from self.done(1, connect(1, qid, sqsize, self.nqn, cntlid))
 
 
-def rw(opcode, cid, blocks, slba=0, sgl_len=None, sgl_type=0x5a):
-    n = blocks * 512 if sgl_len is None else sgl_len
-    return sqe(opcode, cid, nsid=1, sgl_type=sgl_type, sgl_len=n,
-               cdw10=struct.pack('<QHH', slba, blocks - 1, 0))
+class Crowd:
+    """Runs coroutines, so many at a time; each may wait for @limit seconds, then
+    it gets a TimeoutError. What one yields is the Peer that it waits for, or a
+    number of seconds."""
 
+    def __init__(self, size, limit):
+        self.size, self.limit = size, limit
 
-def write(cid, blocks, **kw):
-    return capsule(rw(1, cid, blocks, **kw))
+    def run(self, coroutines):
+        poll, waiting = select.poll(), {}       # fd: (coroutine, when it gives up)
+        sleeping = []
+        source = iter(coroutines)
 
+        def step(co, error=None):
+            now = time.monotonic()
+            try:
+                on = co.throw(error) if error else next(co)
+            except StopIteration:
+                return
+            if isinstance(on, Peer):
+                waiting[on.s.fileno()] = co, now + (getattr(on, "limit", None) or self.limit)
+                poll.register(on.s.fileno(), select.POLLIN)
+            else:
+                sleeping.append((now + on, co))
 
-def read(cid, blocks, **kw):
-    return capsule(rw(2, cid, blocks, **kw))
-
-
-def inline_write(cid, data):
-    return capsule(rw(1, cid, len(data) // 512, sgl_type=1), data)
-
-
-def bad_hdgst(p):
-    p.ic(dgst=1)
-    s, d = connect(0, 31, p.nqn)
-    h = header(CMD, HDGSTF, 72, 76, 76 + len(d)) + s
-    p.send(h, struct.pack('<I', crc32c(h) ^ 1), d)
-
-
-def good_digests(p):
-    """Not hostile at all: proves that the others are refused for a reason."""
-    p.ic(dgst=3)
-    s, d = connect(0, 31, p.nqn)
-    h = header(CMD, HDGSTF | DDGSTF, 72, 76, 80 + len(d)) + s
-    p.send(h, struct.pack('<I', crc32c(h)), d, struct.pack('<I', crc32c(d)))
-    type_, rsp = p.pdu()
-    assert type_ == RSP and rsp[22] >> 1 == 0 and rsp[23] == 0, 'Connect with digests'
-    p.s.close()
-
-
-def bad_ddgst(p):
-    """The command fails, with Transient Transport Error; the queue lives."""
-    p.ic(dgst=2)
-    s, d = connect(0, 31, p.nqn)
-    h = header(CMD, DDGSTF, 72, 72, 76 + len(d)) + s
-    p.send(h, d, struct.pack('<I', crc32c(d) ^ 1))
-    status, _ = p.response(1)
-    assert status & 0x7ff == 0x22, f'status {status:#x} for a bad data digest'
-    p.s.close()
-
-
-def one_byte_at_a_time(p):
-    """Slow but correct."""
-    for b in icreq():
-        p.send(bytes([b]))
-    assert p.pdu()[0] == ICRESP
-    for b in capsule(*connect(0, 31, p.nqn)):
-        p.send(bytes([b]))
-    status, _ = p.response(1)
-    assert status == 0, f'Connect: status {status:#x}'
-    p.s.close()
-
-
-def never_reads(p):
-    """As many large reads as the queue takes, and not one byte taken."""
-    p.io(sqsize=15)
-    for cid in range(15):
-        p.send(read(100 + cid, 2048))
-    time.sleep(3)
-    p.s.close()
-    p.first.s.close()
-
-
-def reset_in_mid_data(p):
-    p.write_r2t()
-    p.send(h2c_data(7, p.ttag, 0, bytes(65536))[:30000])
-    p.s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
-    p.s.close()
-    p.first.s.close()
-
-
-def many_half_open(p):
-    """Connections that say nothing: all are gone after connect_timeout."""
-    peers = [Peer((p.addr, p.port, p.nqn)) for _ in range(100)]
-    for i, q in enumerate(peers):
-        q.send(icreq()[:i])
-    for q in peers:
-        q.ends()
-    p.s.close()
-
-
-def sends(state, *pdus):
-    def run(p):
-        getattr(p, state)()
-        p.send(*pdus)
-    return run
-
-
-def r2t_then(make):
-    def run(p):
-        p.write_r2t()
-        p.send(*make(p))
-    return run
-
-
-OURS = 'ours'           # no end to wait for: the case closes by itself
-
-K64 = bytes(65536)
-CASES = [
-    # name, what it does, FES (a tuple: any of them; None: just closed)
-    ('nothing', sends('tcp'), None),
-    ('half an ICReq', sends('tcp', icreq()[:60]), None),
-    ('no Connect', sends('ic'), None),
-    ('half a Connect', lambda p: (p.ic(), p.send(capsule(*connect(0, 31, p.nqn))[:500])), None),
-    ('garbage', sends('tcp', bytes(range(7, 255)) * 40), HDR),
-    ('HTTP', sends('tcp', b'GET / HTTP/1.1\r\nHost: target\r\n\r\n' * 8), HDR),
-    ('random after ICReq', lambda p: (p.ic(), p.send(b'\xff' + os.urandom(5000))), HDR),
-    ('unknown PFV', sends('tcp', icreq(pfv=1)), PARAM),
-    ('HPDA of 32', sends('tcp', icreq(hpda=32)), PARAM),
-    ('ICReq, HLEN 255', sends('tcp', icreq(hlen=255)), HDR),
-    ('ICReq, PLEN 0', sends('tcp', icreq(plen=0)), HDR),
-    ('ICReq, PLEN 4 GiB - 1', sends('tcp', icreq(plen=0xffffffff)), HDR),
-    ('two ICReqs', lambda p: (p.ic(), p.send(icreq())), SEQ),
-    ('a capsule before ICReq', sends('tcp', write(1, 8)), SEQ),
-    ('a controller\'s PDU', sends('ic', header(RSP, 0, 24, 0, 24) + bytes(16)), HDR),
-    ('kickstart discovery', sends('ic', header(10, 0, 24, 0, 24) + bytes(16)), HDR),
-    ('H2CData before Connect', sends('ic', h2c_data(0, 0, 0, bytes(512))), SEQ),
-    ('capsule, HLEN 71', sends('ic', capsule(bytes(64), hlen=71)), HDR),
-    ('capsule, PDO inside the header',
-     sends('ic', capsule(bytes(64), bytes(512), pdo=40)), HDR),
-    ('capsule, PDO past PLEN', sends('ic', capsule(bytes(64), bytes(4), pdo=200)), HDR),
-    ('capsule, data past the limit',
-     sends('admin', capsule(sqe(6, 9), plen=72 + 65536, pdo=72)), HDR),
-    ('capsule, digest flags not agreed',
-     sends('ic', capsule(bytes(64), flags=HDGSTF)), HDR),
-    ('capsule, reserved flags', sends('ic', capsule(bytes(64), flags=0x80)), HDR),
-    ('bad header digest', bad_hdgst, HDGST),
-    ('Connect and more before its response',
-     lambda p: (p.ic(), p.send(*[capsule(*connect(0, 31, p.nqn))] * 50)), (None, SEQ)),
-    ('H2CData for nothing', sends('io', h2c_data(0, 0, 0, bytes(512))), HDR),
-    ('H2CData, TTAG out of range', r2t_then(
-        lambda p: [h2c_data(7, p.ttag ^ 0x7ff, 0, K64)]), HDR),
-    ('H2CData, TTAG of another time', r2t_then(
-        lambda p: [h2c_data(7, p.ttag ^ 0x8000, 0, K64)]), HDR),
-    ('H2CData, CCCID of another command', r2t_then(
-        lambda p: [h2c_data(8, p.ttag, 0, K64)]), HDR),
-    ('H2CData past the R2T', r2t_then(
-        lambda p: [h2c_data(7, p.ttag, 512, K64)]), RANGE),
-    ('H2CData, DATAO + DATAL wraps', r2t_then(
-        lambda p: [h2c_data(7, p.ttag, 0xfffffe00, bytes(1024))]), RANGE),
-    ('H2CData with a gap', r2t_then(
-        lambda p: [h2c_data(7, p.ttag, 1024, bytes(512), flags=0)]), HDR),
-    ('H2CData twice', r2t_then(
-        lambda p: [h2c_data(7, p.ttag, 0, bytes(512), flags=0)] * 2), HDR),
-    ('H2CData, all of it twice', r2t_then(
-        lambda p: [h2c_data(7, p.ttag, 0, K64)] * 2), HDR),
-    ('H2CData, LAST_PDU early', r2t_then(
-        lambda p: [h2c_data(7, p.ttag, 0, bytes(512))]), HDR),
-    ('H2CData, LAST_PDU missing', r2t_then(
-        lambda p: [h2c_data(7, p.ttag, 0, K64, flags=0)]), HDR),
-    ('H2CData, DATAL other than PLEN', r2t_then(
-        lambda p: [h2c_data(7, p.ttag, 0, K64, length=512)]), HDR),
-    ('H2CData, more than MAXH2CDATA', r2t_then(
-        lambda p: [h2c_data(7, p.ttag, 0, b'', length=1 << 30, plen=24 + (1 << 30))]),
-     LIMIT),
-    ('more commands than entries',
-     lambda p: (p.io(sqsize=15), p.send(*[write(i, 128) for i in range(40)])), SEQ),
-    ('H2CTermReq', sends('io', header(H2C_TERM, 0, 24, 0, 24) +
-                         struct.pack('<HI', HDR, 4) + bytes(10)), None),
-    ('H2CTermReq too long', sends('io', header(H2C_TERM, 0, 24, 0, 400) + bytes(400)), None),
-    ('good digests', good_digests, OURS),
-    ('bad data digest', bad_ddgst, OURS),
-    ('a byte at a time', one_byte_at_a_time, OURS),
-    ('a peer that never reads', never_reads, OURS),
-    ('reset in the middle of H2CData', reset_in_mid_data, OURS),
-    ('many half-open connections', many_half_open, OURS),
-]
-
-
-def main():
-    target = (sys.argv[1], int(sys.argv[2]), sys.argv[3])
-    wanted = sys.argv[4:]
-    failed = 0
-    for name, run, fes in CASES:
-        if wanted and name not in wanted:
-            continue
-        start = time.monotonic()
-        try:
-            p = Peer(target)
-            run(p)
-            if fes != OURS:
-                got = p.ends()
-                want = fes if isinstance(fes, tuple) else (fes,)
-                assert got in want, f'FES {got}, expected {fes}'
-            result = 'ok'
-        except (AssertionError, Closed, OSError) as e:
-            result = f'FAIL: {e!r}'
-            failed += 1
-        print(f'{time.monotonic() - start:6.1f} s  {name}: {result}', flush=True)
-    print(f'{failed} failed')
-    return failed != 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+        more, looked = True, 0.0
+        while more or waiting or sleeping:
+            while more and len(waiting) + len(sleeping) < self.size:
+                co = next(source, None)
+                if co is None:
+                    more = False
+                else:
+                    step(co)
+            ready = poll.poll(20 if sleeping else 200) if waiting else time.sleep(0.02) or ()
+            for fd, _ in ready:
+                poll.unregister(fd)
+                step(waiting.pop(fd)[0])
+            now = time.monotonic()
+            if now > looked + 0.05:
+                looked = now
+                for fd, (co, end) in list(waiting.items()):
+                    if now > end:
+                        poll.unregister(fd)
+                        del waiting[fd]
+                        step(co, TimeoutError())
+            due = [s for s in sleeping if s[0] <= now]
+            sleeping = [s for s in sleeping if s[0] > now]
+            for _, co in due:
+                step(co)
