@@ -40,7 +40,8 @@ kbuild = $(if $(BUILD_ROOT),scripts/root run $(BUILD_ROOT) )$(MAKE) -C $(KDIR) M
 	$(if $(C),$(if $(CHECK),,CHECK=$(CURDIR)/scripts/sparse))
 
 .PHONY: all modules clean help install uninstall modules_install \
-	dkms-install dkms-remove deps check check-debug unit fuzz verify demo bench lint soak scale kdir
+	dkms-install dkms-remove deps check check-debug unit fuzz verify demo bench bench-parallel \
+	lint soak scale kdir
 
 all: modules
 
@@ -111,6 +112,10 @@ demo:
 bench:
 	@tools/testing/bench/run
 
+bench-parallel:
+	@for n in 2 4; do tools/testing/vm/run -k $(or $(KERNEL),6.12) --cpus $$n -v \
+		--idle 900 tools/testing/bench/parallel || exit 1; done
+
 lint:
 	@scripts/lint
 
@@ -148,6 +153,7 @@ help:
 	@echo '  make scale           512 controllers, 4096 connections'
 	@echo '  make demo            both ends in a virtual machine'
 	@echo '  make bench           measure against the stock modules'
+	@echo '  make bench-parallel  the same with several CPUs, by the wall clock'
 	@echo '  make clean'
 	@echo
 	@echo 'Into a kernel source tree: scripts/into-tree TREE'
