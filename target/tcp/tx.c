@@ -12,6 +12,7 @@
  * the byte. All of this is the worker's.
  */
 #include <linux/mm.h>
+#include <net/tcp.h>
 
 #include "tcp.h"
 
@@ -303,6 +304,7 @@ static bool tt_tx_fill(struct tt_conn *conn)
 static int tt_tx_flush(struct tt_conn *conn, bool more)
 {
 	struct tt_tx *tx = &conn->tx;
+	struct sock *sk = conn->sock->sk;
 	int ret;
 
 	while (tx->bytes) {
@@ -315,12 +317,14 @@ static int tt_tx_flush(struct tt_conn *conn, bool more)
 		iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, &tx->bv[tx->first],
 			      tx->nr - tx->first, tx->bytes);
 		clear_bit(TT_SPACE, &conn->flags);
-		ret = sock_sendmsg(conn->sock, &msg);
+		lock_sock(sk);
+		ret = tcp_sendmsg_locked(sk, &msg, tx->bytes);
+		release_sock(sk);
 		conn->stats.sends++;
 		if (ret == -EAGAIN || ret == -ENOMEM || ret == -ENOBUFS) {
 			conn->stats.send_full++;
 			/* Nothing is on its way, so no ACK will restart us. */
-			if (!READ_ONCE(conn->sock->sk->sk_wmem_queued))
+			if (!READ_ONCE(sk->sk_wmem_queued))
 				queue_delayed_work(tt_wq, &conn->retry,
 						   msecs_to_jiffies(TT_RETRY_MS));
 			return 0;
