@@ -439,16 +439,15 @@ static bool tt_slot_start(struct tt_slot *slot)
  * @conn: connection
  *
  * Context: worker; may sleep.
- * Return: whether there was anything.
  */
-bool tt_run_ready(struct tt_conn *conn)
+void tt_run_ready(struct tt_conn *conn)
 {
 	struct llist_node *list;
 	struct tt_slot *slot, *next;
 	struct blk_plug plug;
 
 	if (llist_empty(&conn->ready) && list_empty(&conn->starving))
-		return false;
+		return;
 
 	list = llist_reverse_order(llist_del_all(&conn->ready));
 	if (list)
@@ -461,7 +460,6 @@ bool tt_run_ready(struct tt_conn *conn)
 	llist_for_each_entry_safe(slot, next, list, node)
 		tt_slot_start(slot);
 	blk_finish_plug(&plug);
-	return list;
 }
 
 /**

@@ -150,22 +150,22 @@ static void tt_conn_work(struct work_struct *work)
 {
 	struct tt_conn *conn = container_of(work, struct tt_conn, work);
 	unsigned int noio = memalloc_noio_save();
-	bool busy = true;
-	int i;
+	bool busy = false;
+	int i = 0;
 
 	WRITE_ONCE(conn->worker, current);
 	conn->stats.runs++;
-	for (i = 0; i < TT_ROUNDS && busy; i++) {
+	do {
 		if (unlikely(test_bit(TT_CLOSING, &conn->flags)))
 			break;
-		busy = tt_rx_work(conn);
-		busy |= tt_run_ready(conn);
-		busy |= tt_tx_work(conn);
+		tt_rx_work(conn);
+		tt_run_ready(conn);
+		busy = tt_tx_work(conn);
 		/* Everything that came before the FIN has been looked at. */
 		if (unlikely(test_bit(TT_EOF, &conn->flags)) &&
 		    !test_bit(TT_RX_KICK, &conn->flags))
 			tt_conn_end(conn);
-	}
+	} while ((busy || tt_conn_more(conn)) && ++i < TT_ROUNDS);
 	WRITE_ONCE(conn->worker, NULL);
 	/* Against the READ_ONCE() in tt_conn_kick() after a list was added to */
 	smp_mb();

@@ -342,14 +342,13 @@ static void tt_rx_unstall(struct tt_conn *conn)
  * @conn: connection
  *
  * Context: worker; may sleep.
- * Return: whether there was anything to look for.
  */
-bool tt_rx_work(struct tt_conn *conn)
+void tt_rx_work(struct tt_conn *conn)
 {
 	struct sock *sk = conn->sock->sk;
 
 	if (!test_bit(TT_RX_KICK, &conn->flags))
-		return false;
+		return;
 	clear_bit(TT_RX_KICK, &conn->flags);
 	/* Bytes that come after this set it again; those before are seen below. */
 	smp_mb__after_atomic();
@@ -361,5 +360,4 @@ bool tt_rx_work(struct tt_conn *conn)
 	if (!conn->rx.stalled && tt_rx_read(conn, TT_RX_BUDGET))
 		set_bit(TT_RX_KICK, &conn->flags);
 	release_sock(sk);
-	return true;
 }

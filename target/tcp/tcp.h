@@ -290,7 +290,7 @@ void tt_transport_host_traddr(struct tgt_queue *q, char *buf, size_t size);
 
 /* rx.c */
 void tt_rx_softirq(struct tt_conn *conn);
-bool tt_rx_work(struct tt_conn *conn);
+void tt_rx_work(struct tt_conn *conn);
 
 /* tx.c */
 bool tt_tx_work(struct tt_conn *conn);
@@ -312,7 +312,7 @@ void tt_slot_free_mem(struct tt_slot *slot);
 void tt_slot_ready(struct tt_slot *slot);
 void tt_slot_fail(struct tt_slot *slot, u16 status);
 void tt_slot_want_r2t(struct tt_slot *slot);
-bool tt_run_ready(struct tt_conn *conn);
+void tt_run_ready(struct tt_conn *conn);
 void tt_abort_waiting(struct tt_conn *conn);
 void tt_transport_respond(struct tgt_req *req);
 

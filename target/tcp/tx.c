@@ -364,8 +364,9 @@ bool tt_tx_work(struct tt_conn *conn)
 		}
 		if (!ret)
 			return false;
+		/* What was sent may have given memory back to those who wait. */
 		if (!test_bit(TT_TERM_BUILT, &conn->flags))
-			return true;
+			return !done || !list_empty(&conn->starving);
 	}
 
 	/*
