@@ -249,6 +249,9 @@ static bool nth_begin_h2c_data(struct nth_queue *q)
 	u16 ttag = 0;
 	bool drop;
 
+	/* Who adds to them looks for a sender afterwards. */
+	if (list_empty(&tx->grants))
+		return false;
 	do {
 		spin_lock_bh(&tx->grant_lock);
 		cmd = list_first_entry_or_null(&tx->grants, struct nth_cmd, grant);
@@ -438,7 +441,7 @@ bool nth_tx_run(struct nth_queue *q, enum nth_tx_from from)
 				break;
 			tx->count[NTH_TX_BY + from]++;
 			ret = nth_batch_send(q, from);
-		} while (!ret && --budget);
+		} while (!ret && --budget && tx->more);
 
 		/*
 		 * write_space will come, or came while we held the lock. It
