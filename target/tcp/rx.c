@@ -199,7 +199,11 @@ static void tt_rx_done(struct tt_conn *conn)
 		tt_slot_ready(slot);
 }
 
-/* Up to the end of a piece; the running CRC comes back. */
+/*
+ * In steps which the digest leaves in the cache for the copy, and of which the
+ * compiler knows that they are small: it then copies in place, by words, where
+ * the kernel's memcpy() has a loop for processors without FSRM.
+ */
 static u32 tt_rx_copy(struct tt_slot *slot, const u8 *p, u32 n, u32 crc, bool digest)
 {
 	const struct bio_vec *bv;
@@ -208,7 +212,7 @@ static u32 tt_rx_copy(struct tt_slot *slot, const u8 *p, u32 n, u32 crc, bool di
 		u32 k;
 
 		bv = &slot->bvec[slot->cur];
-		k = min(n, bv->bv_len - slot->cur_off);
+		k = min3(n, bv->bv_len - slot->cur_off, (u32)TT_RX_COPY);
 		if (digest)
 			crc = crc32c(crc, p, k);
 		memcpy(page_address(bv->bv_page) + slot->cur_off, p, k);

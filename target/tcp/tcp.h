@@ -75,6 +75,7 @@ enum tt_limits {
 	TT_HDR_ORDER	= 1,		/* of the memory that PDU headers are built in */
 	TT_ROUNDS	= 16,		/* of the worker before others get the CPU */
 	TT_RX_BUDGET	= 1 << 20,	/* bytes per round */
+	TT_RX_COPY	= 8 << 10,	/* bytes of one memcpy */
 	TT_LINGER_MS	= 2000,		/* for the peer's FIN after a TermReq */
 	TT_RETRY_MS	= 20,
 	TT_STARVE_MS	= 5000,		/* a command waits so long for memory */
