@@ -209,9 +209,13 @@ static int nth_rx_bytes(struct nth_queue *q, const u8 *buf, size_t len)
 			nvme_tcp_rx_take(c, n, crc);
 			buf += n;
 			len -= n;
+			if (c->data_left)
+				return 0;
 			break;
 		case NVME_TCP_EV_DONE:
 			nth_rx_done(q);
+			if (!len)
+				return 0;
 			break;
 		case NVME_TCP_EV_ERROR:
 			return nth_rx_broken(q);

@@ -266,10 +266,14 @@ static size_t tt_rx_bytes(void *ctx, const u8 *p, size_t len)
 		case NVME_TCP_EV_DATA:
 			at += used;
 			at += tt_rx_payload(conn, p + at, len - at);
+			if (eng->data_left)
+				return at;
 			break;
 		case NVME_TCP_EV_DONE:
 			at += used;
 			tt_rx_done(conn);
+			if (at == len)
+				return at;
 			break;
 		case NVME_TCP_EV_ERROR:
 			tt_conn_fatal(conn);
