@@ -57,6 +57,14 @@ int tt_priority;
 module_param_named(so_priority, tt_priority, int, 0644);
 MODULE_PARM_DESC(so_priority, "SO_PRIORITY of the sockets, 0: the system's (default)");
 
+/*
+ * Of the same priority as who submits and who completes, the worker does not
+ * cut in on either: commands and answers gather, and go in batches.
+ */
+static bool tt_highpri;
+module_param_named(highpri, tt_highpri, bool, 0444);
+MODULE_PARM_DESC(highpri, "workers run at high priority (default: no)");
+
 static struct tgt_transport tt_ops = {
 	.owner		= THIS_MODULE,
 	.trtype		= NVMF_TRTYPE_TCP,
@@ -84,7 +92,8 @@ static int __init tt_init(void)
 	if (ret)
 		return ret;
 	ret = -ENOMEM;
-	tt_wq = alloc_workqueue("nvmet_tcp", WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU, 0);
+	tt_wq = alloc_workqueue("nvmet_tcp", WQ_MEM_RECLAIM | WQ_PERCPU |
+				(tt_highpri ? WQ_HIGHPRI : 0), 0);
 	if (!tt_wq)
 		goto mem;
 	/* Unbound: whoever ends a connection may wait for the device. */
