@@ -351,6 +351,8 @@ static void port_release(struct config_item *item)
 {
 	struct tgt_port *port = to_port(item);
 
+	/* ANA group 1, which nobody made and nobody drops */
+	configfs_remove_default_groups(&port->ana_groups_group);
 	mutex_destroy(&port->lock);
 	kfree(port);
 }
