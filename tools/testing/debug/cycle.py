@@ -74,12 +74,15 @@ class Nth:
         os.pwrite(self.fd, str(n).encode(), 0)
 
     def happened(self):
-        """Whether it came to that; disarms."""
+        """Whether it came to that; disarms. Either call may be what fails."""
         try:
             left = int(os.pread(self.fd, 16, 0))
         except OSError:
-            left = 1        # it was this that failed
-        os.pwrite(self.fd, b"0", 0)
+            left = 1
+        try:
+            os.pwrite(self.fd, b"0", 0)
+        except OSError:
+            pass
         return left == 0
 
 
@@ -97,9 +100,10 @@ def memory(**values):
 def prepare():
     """Allocations that may sleep fail too, and nobody says so in the log."""
     memory(ignore_gfp_wait="N", verbose=0, probability=0, interval=1, times=-1,
-           stacktrace_depth=32, require_start=0, require_end=0)
+           stacktrace_depth=0, require_start=0, require_end=(1 << 64) - 1)
     attributes("fail_page_alloc", ignore_gfp_highmem="N", min_order=0)
-    attributes("fail_usercopy", verbose=0)
+    for path in glob.glob(DEBUG + "/fail*/verbose"):
+        put(path, "0")
 
 
 def functions():
