@@ -25,7 +25,7 @@ NS = f"{SUB}/namespaces/1"
 PRT = f"{NVMET}/ports/{PORT}"
 LINK = f"{PRT}/subsystems/{NQN}"
 OPTIONS = ("transport=tcp,traddr=127.0.0.1,trsvcid=4420,nqn=" + NQN + ",nr_io_queues=2,"
-           "queue_size=16,keep_alive_tmo=5,reconnect_delay=1,ctrl_loss_tmo=4,"
+           "queue_size=16,keep_alive_tmo=20,reconnect_delay=1,ctrl_loss_tmo=4,"
            "hostnqn=nqn.2014-08.org.nvmexpress:uuid:5ca1ab1e-0000-4000-8000-00000000fa17,"
            "hostid=5ca1ab1e-0000-4000-8000-00000000fa17")
 LIMIT = 45          # seconds any one thing may take
