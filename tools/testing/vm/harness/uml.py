@@ -24,8 +24,7 @@ class UserModeMachine(Machine):
                 "noreboot", f"initrd={self.kernel.initramfs()}", f"uml_dir={self.work}",
                 "umid=vm", "mconsole=", "console=tty0", "con=null", "con0=null,fd:1", "ssl=null",
                 "ignore_loglevel", "printk.devkmsg=on", "printk.time=1", "panic=-1",
-                "oops=panic", "net.ifnames=0", "rcupdate.rcu_cpu_stall_timeout=60",
-                "slub_debug=FZ", "page_poison=1"]
+                "oops=panic", "net.ifnames=0", "rcupdate.rcu_cpu_stall_timeout=60"]
         args += [f"vmtest.{k}={v}" for k, v in self.environment().items()]
         for tag, path in (("root", o.root), ("mods", self.moddir), ("tree", o.tree),
                           ("share", self.share)):
