@@ -134,7 +134,9 @@ rm_nullbs() {
 }
 
 # A drive of this machine's own? User-mode Linux has none, and takes none.
-has_drive() { [[ ${VM_drives:-1} != 0 ]]; }
+has_drive() {
+	[[ ${VM_drives:-1} != 0 ]] || { note "left out: this machine has no NVMe drive"; return 1; }
+}
 
 # ---- the target's configuration ------------------------------------------
 
