@@ -347,17 +347,18 @@ static int tt_tx_flush(struct tt_conn *conn, bool more)
 bool tt_tx_work(struct tt_conn *conn)
 {
 	struct tt_tx *tx = &conn->tx;
-	bool done = true;
+	/* Behind what a full socket left there may be anything. */
+	bool rest = tx->bytes, more = false;
 	int ret;
 
-	if (!tx->bytes)
-		done = tt_tx_fill(conn);
+	if (!rest)
+		more = !tt_tx_fill(conn);
 	if (!tx->bytes) {
-		if (!done)	/* no memory for a header */
+		if (more)	/* no memory for a header */
 			queue_delayed_work(tt_wq, &conn->retry,
 					   msecs_to_jiffies(TT_RETRY_MS));
 	} else {
-		ret = tt_tx_flush(conn, !done);
+		ret = tt_tx_flush(conn, more);
 		if (ret < 0) {
 			tt_conn_end(conn);
 			return false;
@@ -366,7 +367,7 @@ bool tt_tx_work(struct tt_conn *conn)
 			return false;
 		/* What was sent may have given memory back to those who wait. */
 		if (!test_bit(TT_TERM_BUILT, &conn->flags))
-			return !done || !list_empty(&conn->starving);
+			return rest || more || !list_empty(&conn->starving);
 	}
 
 	/*
