@@ -56,7 +56,7 @@ enum nth_limits {
 	/* Seconds: TCP connection, ICResp, and the peer's close after TermReq */
 	NTH_CONNECT_TIMEOUT	= 10,
 	NTH_IC_TIMEOUT		= 10,
-	NTH_TERM_TIMEOUT	= 1,
+	NTH_TERM_TIMEOUT	= 3,
 };
 
 /* Where a command's data is, and how far the transfer has come */

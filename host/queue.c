@@ -60,15 +60,17 @@ static void nth_queue_terminate(struct nth_queue *q)
 /* Of the worker and of who takes the queue down, whoever comes first */
 static void nth_queue_last_word(struct nth_queue *q)
 {
-	if (test_and_clear_bit(NTH_Q_TERM, &q->flags) && nth_tx_lock(q)) {
+	if (test_and_clear_bit(NTH_Q_TERM, &q->flags))
 		nth_queue_terminate(q);
-		nth_tx_unlock(q);
-	}
 }
 
 static void nth_queue_failed(struct nth_queue *q)
 {
-	nth_queue_last_word(q);
+	/* Where somebody is sending, it is left to who takes the queue down. */
+	if (nth_tx_lock(q)) {
+		nth_queue_last_word(q);
+		nth_tx_unlock(q);
+	}
 	/* Who brings it up sees NTH_Q_FAILED; there is no news for others. */
 	if (q->conn.phase != NVME_TCP_PHASE_IC)
 		dev_warn(q->ctrl->ctrl.device, "queue %d: connection lost: %d\n",
@@ -253,16 +255,16 @@ int nth_queue_up(struct nth_queue *q)
 static void nth_queue_take_down(struct nth_queue *q)
 {
 	clear_bit(NTH_Q_LIVE, &q->flags);
-	if (!test_bit(NTH_Q_UP, &q->flags))
+	if (!test_and_clear_bit(NTH_Q_UP, &q->flags))
 		return;
-	nth_queue_last_word(q);
-	clear_bit(NTH_Q_UP, &q->flags);
 
-	nth_sock_detach(q);
 	set_bit(NTH_Q_STOPPING, &q->flags);
 	/* Pairs with nth_unlock_bit(): it wakes us, or we find the bit clear */
 	smp_mb__after_atomic();
 	wait_on_bit_lock(&q->flags, NTH_Q_SENDING, TASK_UNINTERRUPTIBLE);
+	/* While the socket can still say that the peer has closed it */
+	nth_queue_last_word(q);
+	nth_sock_detach(q);
 	wait_on_bit(&q->flags, NTH_Q_POLLING, TASK_UNINTERRUPTIBLE);
 	clear_bit(NTH_Q_STOPPING, &q->flags);
 	cancel_delayed_work_sync(&q->work);
