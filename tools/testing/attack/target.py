@@ -47,6 +47,7 @@ class Conn(Peer):
         self.out = []           # PDUs not sent yet
         self.drip = b""
         self.mute = False       # does not read
+        self.grace = 0.3
         self.index = 0
         self.limit = None
         self.gone = self.probed = self.asked = False
@@ -231,6 +232,8 @@ class Conn(Peer):
                 if step.word == "connectio":
                     yield from self.player.need_owner()
                 self.say(step, row if step is row.steps[-1] else None)
+        # Behind the probe's answer: for what is slow, or to see that nothing comes
+        self.grace = 0.3 if "lives" in row.expected else 10
         # In one send with what it probes; but before Connect there is one slot
         if self.phase in ("admin", "io") and not self.gone and "timeout" not in row.expected:
             self.out.append(self.probe())
@@ -254,7 +257,7 @@ class Conn(Peer):
                 if type_ == peers.RSP:
                     dw, cid, status = struct.unpack("<Q4xHH", h[8:24])
                     if cid == PROBE:
-                        self.limit = 0.3
+                        self.limit = self.grace
                         self.probed = True
                     else:
                         self.answers.append(status >> 1)
