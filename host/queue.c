@@ -45,11 +45,16 @@ void nth_queue_fail(struct nth_queue *q, int error)
 }
 
 /*
- * Sends H2CTermReq and lets the peer read it before the close takes it from
- * under it. NTH_Q_SENDING is held.
+ * Sends H2CTermReq, if one is due, and lets the peer read it before the close
+ * takes it from under it. Of the worker and of who takes the queue down,
+ * whoever comes first.
+ *
+ * Context: holds NTH_Q_SENDING, callbacks attached; sleeps NTH_TERM_TIMEOUT at most.
  */
 static void nth_queue_terminate(struct nth_queue *q)
 {
+	if (!test_and_clear_bit(NTH_Q_TERM, &q->flags))
+		return;
 	nth_tx_term(q);
 	if (test_bit(NTH_Q_TERM_SENT, &q->flags))
 		wait_event_timeout(q->closed,
@@ -57,18 +62,11 @@ static void nth_queue_terminate(struct nth_queue *q)
 				   secs_to_jiffies(NTH_TERM_TIMEOUT));
 }
 
-/* Of the worker and of who takes the queue down, whoever comes first */
-static void nth_queue_last_word(struct nth_queue *q)
-{
-	if (test_and_clear_bit(NTH_Q_TERM, &q->flags))
-		nth_queue_terminate(q);
-}
-
 static void nth_queue_failed(struct nth_queue *q)
 {
 	/* Where somebody is sending, it is left to who takes the queue down. */
 	if (nth_tx_lock(q)) {
-		nth_queue_last_word(q);
+		nth_queue_terminate(q);
 		nth_tx_unlock(q);
 	}
 	/* Who brings it up sees NTH_Q_FAILED; there is no news for others. */
@@ -242,8 +240,7 @@ int nth_queue_up(struct nth_queue *q)
 		    test_bit(NTH_Q_RX_MORE, &q->flags))
 			nth_queue_kick(q);
 	} else if (q->sock) {
-		if (test_bit(NTH_Q_TERM, &q->flags))
-			nth_queue_terminate(q);
+		nth_queue_terminate(q);
 		nth_sock_detach(q);
 		cancel_delayed_work_sync(&q->work);
 		nth_sock_close(q);
@@ -263,7 +260,7 @@ static void nth_queue_take_down(struct nth_queue *q)
 	smp_mb__after_atomic();
 	wait_on_bit_lock(&q->flags, NTH_Q_SENDING, TASK_UNINTERRUPTIBLE);
 	/* While the socket can still say that the peer has closed it */
-	nth_queue_last_word(q);
+	nth_queue_terminate(q);
 	nth_sock_detach(q);
 	wait_on_bit(&q->flags, NTH_Q_POLLING, TASK_UNINTERRUPTIBLE);
 	clear_bit(NTH_Q_STOPPING, &q->flags);
