@@ -9,6 +9,7 @@ have values worth trying:
 
 	field	SET EXPECTED; SET EXPECTED; ...
 """
+import copy
 import re
 import struct
 
@@ -119,8 +120,7 @@ class Row:
             for op, v in sorted(tries):
                 if op == "=" and not 0 <= v <= top:
                     continue
-                r = object.__new__(Row)
-                r.__dict__.update(self.__dict__)
+                r = copy.copy(self)
                 r.name = f"{self.name}: {name} {op if op == '+' else ''}{v:#x}"
                 r.fields, r.pending = [], Change(name, op, v, rules)
                 yield r
