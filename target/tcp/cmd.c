@@ -445,6 +445,8 @@ void tt_run_ready(struct tt_conn *conn)
 	struct llist_node *list;
 	struct tt_slot *slot, *next;
 	struct blk_plug plug;
+	unsigned int n = 0;
+	bool alone;
 
 	if (llist_empty(&conn->ready) && list_empty(&conn->starving))
 		return;
@@ -452,14 +454,20 @@ void tt_run_ready(struct tt_conn *conn)
 	list = llist_reverse_order(llist_del_all(&conn->ready));
 	if (list)
 		conn->stats.batches++;
+	/* One of those in flight is the open connection itself. */
+	alone = list && !list->next && atomic_read(&conn->inflight) == 2;
 
 	blk_start_plug(&plug);
 	list_for_each_entry_safe(slot, next, &conn->starving, starving)
 		if (!tt_slot_start(slot))
 			break;
-	llist_for_each_entry_safe(slot, next, list, node)
+	llist_for_each_entry_safe(slot, next, list, node) {
 		tt_slot_start(slot);
+		n++;
+	}
 	blk_finish_plug(&plug);
+	if (n)
+		tt_conn_weigh(conn, alone ? 0 : n);
 }
 
 /**

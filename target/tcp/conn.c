@@ -24,8 +24,46 @@ LIST_HEAD(tt_conns);
  */
 void tt_conn_kick(struct tt_conn *conn)
 {
-	if (READ_ONCE(conn->worker) != current)
-		queue_work_on(READ_ONCE(conn->cpu), tt_wq, &conn->work);
+	int cpu = READ_ONCE(conn->cpu);
+
+	if (READ_ONCE(conn->worker) == current)
+		return;
+	if (READ_ONCE(conn->alone))
+		queue_work_on(cpu, tt_alone_wq, &conn->alone_work);
+	else
+		queue_work_on(cpu, tt_wq, &conn->work);
+}
+
+/**
+ * tt_conn_weigh - how shall the next commands be waited for?
+ * @conn: connection; a batch of commands was ready
+ * @company: how many they were, or 0: one, and no other was in flight
+ *
+ * A worker of high priority cuts in on whoever sends commands from this CPU, or
+ * waits for their answers there: good for one command at a time. Of normal
+ * priority it waits for its turn, and commands gather meanwhile. But whether
+ * they would shows only where they can, and not at once: there are trials of
+ * normal priority, and a time of the other follows where few came in company.
+ * After a pause it may be another who sends.
+ *
+ * Context: worker.
+ */
+void tt_conn_weigh(struct tt_conn *conn, unsigned int company)
+{
+	unsigned long now = jiffies;
+
+	if (time_after(now, conn->weighed_at + TT_PAUSE)) {
+		WRITE_ONCE(conn->alone, false);
+		conn->weighed = 0;
+		conn->company = 0;
+	}
+	conn->weighed_at = now;
+	conn->company += company;
+	if (++conn->weighed < (conn->alone ? TT_ALONE : TT_TRIAL))
+		return;
+	WRITE_ONCE(conn->alone, !conn->alone && conn->company < TT_COMPANY);
+	conn->weighed = 0;
+	conn->company = 0;
 }
 
 /**
@@ -146,14 +184,16 @@ static bool tt_conn_more(struct tt_conn *conn)
 	       !llist_empty(&conn->done) || !llist_empty(&conn->r2tq);
 }
 
-static void tt_conn_work(struct work_struct *work)
+static void tt_conn_run(struct tt_conn *conn)
 {
-	struct tt_conn *conn = container_of(work, struct tt_conn, work);
-	unsigned int noio = memalloc_noio_save();
+	unsigned int noio;
 	bool busy = false;
 	int i = 0;
 
-	WRITE_ONCE(conn->worker, current);
+	/* The other of the two work items is at it, and looks once more below. */
+	if (cmpxchg(&conn->worker, NULL, current))
+		return;
+	noio = memalloc_noio_save();
 	conn->stats.runs++;
 	do {
 		if (unlikely(test_bit(TT_CLOSING, &conn->flags)))
@@ -166,13 +206,29 @@ static void tt_conn_work(struct work_struct *work)
 		    !test_bit(TT_RX_KICK, &conn->flags))
 			tt_conn_end(conn);
 	} while ((busy || tt_conn_more(conn)) && ++i < TT_ROUNDS);
-	WRITE_ONCE(conn->worker, NULL);
-	/* Against the READ_ONCE() in tt_conn_kick() after a list was added to */
+	smp_store_release(&conn->worker, NULL);
+	/* Against who looked at conn->worker after a list was added to */
 	smp_mb();
 	memalloc_noio_restore(noio);
 
 	if (!test_bit(TT_CLOSING, &conn->flags) && (busy || tt_conn_more(conn)))
 		tt_conn_kick(conn);
+}
+
+static void tt_conn_work(struct work_struct *work)
+{
+	tt_conn_run(container_of(work, struct tt_conn, work));
+}
+
+static void tt_conn_alone_work(struct work_struct *work)
+{
+	tt_conn_run(container_of(work, struct tt_conn, alone_work));
+}
+
+static void tt_conn_cancel(struct tt_conn *conn)
+{
+	cancel_work_sync(&conn->work);
+	cancel_work_sync(&conn->alone_work);
 }
 
 /*
@@ -326,7 +382,7 @@ static void tt_conn_end_work(struct work_struct *work)
 	tt_conn_restore_callbacks(conn);
 	tt_conn_shutdown(conn);
 	/* The worker arms both timers, until it looks at TT_CLOSING: it comes first. */
-	cancel_work_sync(&conn->work);
+	tt_conn_cancel(conn);
 	cancel_delayed_work_sync(&conn->watch);
 	cancel_delayed_work_sync(&conn->retry);
 
@@ -340,7 +396,7 @@ static void tt_conn_end_work(struct work_struct *work)
 				&conn->peer, conn->q.qid,
 				atomic_read(&conn->inflight));
 
-	cancel_work_sync(&conn->work);
+	tt_conn_cancel(conn);
 	tgt_queue_exit(&conn->q);
 
 	mutex_lock(&tt_conns_lock);
@@ -421,6 +477,7 @@ int tt_conn_open(struct tt_port *tp, struct socket *sock)
 	conn->tp = tp;
 	conn->cpu = raw_smp_processor_id();
 	INIT_WORK(&conn->work, tt_conn_work);
+	INIT_WORK(&conn->alone_work, tt_conn_alone_work);
 	INIT_WORK(&conn->end_work, tt_conn_end_work);
 	INIT_DELAYED_WORK(&conn->watch, tt_conn_watch);
 	INIT_DELAYED_WORK(&conn->retry, tt_conn_retry);

@@ -10,6 +10,7 @@
 #include "tcp.h"
 
 struct workqueue_struct *tt_wq;
+struct workqueue_struct *tt_alone_wq;
 struct workqueue_struct *tt_end_wq;
 DECLARE_WAIT_QUEUE_HEAD(tt_idle);
 
@@ -57,14 +58,6 @@ int tt_priority;
 module_param_named(so_priority, tt_priority, int, 0644);
 MODULE_PARM_DESC(so_priority, "SO_PRIORITY of the sockets, 0: the system's (default)");
 
-/*
- * Of the same priority as who submits and who completes, the worker does not
- * cut in on either: commands and answers gather, and go in batches.
- */
-static bool tt_highpri;
-module_param_named(highpri, tt_highpri, bool, 0444);
-MODULE_PARM_DESC(highpri, "workers run at high priority (default: no)");
-
 static struct tgt_transport tt_ops = {
 	.owner		= THIS_MODULE,
 	.trtype		= NVMF_TRTYPE_TCP,
@@ -92,14 +85,17 @@ static int __init tt_init(void)
 	if (ret)
 		return ret;
 	ret = -ENOMEM;
-	tt_wq = alloc_workqueue("nvmet_tcp", WQ_MEM_RECLAIM | WQ_PERCPU |
-				(tt_highpri ? WQ_HIGHPRI : 0), 0);
+	tt_wq = alloc_workqueue("nvmet_tcp", WQ_MEM_RECLAIM | WQ_PERCPU, 0);
 	if (!tt_wq)
 		goto mem;
+	tt_alone_wq = alloc_workqueue("nvmet_tcp_alone",
+				      WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU, 0);
+	if (!tt_alone_wq)
+		goto wq;
 	/* Unbound: whoever ends a connection may wait for the device. */
 	tt_end_wq = alloc_workqueue("nvmet_tcp_end", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (!tt_end_wq)
-		goto wq;
+		goto alone_wq;
 	tt_debugfs_init();
 	ret = tgt_register_transport(&tt_ops);
 	if (!ret)
@@ -107,6 +103,8 @@ static int __init tt_init(void)
 
 	tt_debugfs_exit();
 	destroy_workqueue(tt_end_wq);
+alone_wq:
+	destroy_workqueue(tt_alone_wq);
 wq:
 	destroy_workqueue(tt_wq);
 mem:
@@ -120,6 +118,7 @@ static void __exit tt_exit(void)
 	tgt_unregister_transport(&tt_ops);
 	tt_debugfs_exit();
 	destroy_workqueue(tt_end_wq);
+	destroy_workqueue(tt_alone_wq);
 	destroy_workqueue(tt_wq);
 	tt_mem_exit();
 }

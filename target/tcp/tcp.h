@@ -19,9 +19,10 @@
  *		and no owner, or process context through lock_sock(). Owns the
  *		receive half of the engine, conn->rx, conn->used and ->free, the
  *		slot table, and every slot in state RECV or R2T.
- *  worker	conn->work, never more than one at a time. Owns conn->tx, what
- *		it took from conn->ready, ->done and ->r2tq, the starving
- *		slots, and every slot in state READY or DONE.
+ *  worker	conn->work or ->alone_work, whichever has set conn->worker: never
+ *		more than one at a time. Owns conn->tx, what it took from
+ *		conn->ready, ->done and ->r2tq, the starving slots, and every
+ *		slot in state READY or DONE.
  *  core	slots in state CORE.
  *
  *  The lists between them are llists: any number put, one takes. A slot is on
@@ -34,7 +35,7 @@
  *  waiters sleep on tt_idle, which is the module's.
  *
  *  Anyone may call tt_conn_end(); the first one queues conn->end_work on a
- *  workqueue of its own, never conn->work's. It is the only way out:
+ *  workqueue of its own, never the worker's. It is the only way out:
  *   1. the socket's callbacks are put back under sk_callback_lock, so no
  *	callback is running or will run: no softirq receive, no kick from there
  *   2. the socket is shut down, the worker is cancelled, and then the timers,
@@ -74,6 +75,10 @@ enum tt_limits {
 	TT_SLOTS_MAX	= 1 << TT_IDX_BITS,
 	TT_HDR_ORDER	= 1,		/* of the memory that PDU headers are built in */
 	TT_ROUNDS	= 16,		/* of the worker before others get the CPU */
+	TT_TRIAL	= 256,		/* batches of commands; see tt_conn_weigh() */
+	TT_COMPANY	= 64,		/* commands of a trial that are not few */
+	TT_ALONE	= 1024,		/* batches until the next trial */
+	TT_PAUSE	= HZ / 8,	/* ... which there is after one at once */
 	TT_RX_BUDGET	= 1 << 20,	/* bytes per round */
 	TT_RX_COPY	= 8 << 10,	/* bytes of one memcpy */
 	TT_LINGER_MS	= 2000,		/* for the peer's FIN after a TermReq */
@@ -211,8 +216,13 @@ struct tt_conn {
 	struct socket *sock;
 	unsigned long flags;
 	int cpu;			/* where its packets arrive */
-	struct task_struct *worker;	/* while it runs */
+	bool alone;			/* the worker's priority: see tt_conn_weigh() */
+	unsigned long weighed_at;	/* jiffies */
+	unsigned int weighed;
+	unsigned int company;
+	struct task_struct *worker;	/* while it runs; either of: */
 	struct work_struct work;
+	struct work_struct alone_work;	/* no item may change its workqueue */
 
 	struct tt_rx rx;
 	struct llist_node *used;	/* rx context: free, of those once freed */
@@ -260,6 +270,7 @@ struct tt_port {
 /* main.c */
 extern const struct tgt_transport *tt_transport;
 extern struct workqueue_struct *tt_wq;		/* all but conn->end_work; per CPU */
+extern struct workqueue_struct *tt_alone_wq;	/* conn->alone_work; high priority */
 extern struct workqueue_struct *tt_end_wq;	/* conn->end_work, may wait for devices */
 extern wait_queue_head_t tt_idle;
 extern unsigned int tt_connect_timeout;
@@ -283,6 +294,7 @@ extern struct list_head tt_conns;
 int tt_conn_open(struct tt_port *tp, struct socket *sock);
 void tt_conn_end(struct tt_conn *conn);
 void tt_conn_kick(struct tt_conn *conn);
+void tt_conn_weigh(struct tt_conn *conn, unsigned int company);
 void tt_conn_fatal(struct tt_conn *conn);
 int tt_conn_go_live(struct tt_conn *conn);
 void tt_transport_close(struct tgt_queue *q);
