@@ -103,6 +103,13 @@ static int nth_check_caps(struct nth_ctrl *ctrl)
 	return 0;
 }
 
+static int nth_admin_connect(struct nth_ctrl *ctrl)
+{
+	int ret = nth_queue_up(ctrl->queues[0]);
+
+	return ret ?: nvmf_connect_admin_queue(&ctrl->ctrl);
+}
+
 static int nth_admin_up(struct nth_ctrl *ctrl, bool first)
 {
 	struct nvme_ctrl *nctrl = &ctrl->ctrl;
@@ -119,10 +126,14 @@ static int nth_admin_up(struct nth_ctrl *ctrl, bool first)
 
 	q->tags = ctrl->admin_set.tags[0];
 	q->in_capsule = NVME_TCP_ADMIN_INCAPSULE;
-	ret = nth_queue_up(q);
-	if (ret)
-		goto down;
-	ret = nvmf_connect_admin_queue(nctrl);
+	ret = nth_admin_connect(ctrl);
+	/* Who does without SQ flow control says so; who takes the bit amiss is old. */
+	if (unlikely(ret > 0 && (ret & 0x7ff) == NVME_SC_INVALID_FIELD &&
+		     nctrl->opts->disable_sqflow)) {
+		nctrl->opts->disable_sqflow = false;
+		nth_queue_down(q);
+		ret = nth_admin_connect(ctrl);
+	}
 	if (ret)
 		goto down;
 	set_bit(NTH_Q_LIVE, &q->flags);
@@ -693,6 +704,12 @@ struct nvme_ctrl *nth_ctrl_create(struct device *dev,
 		ret = -EALREADY;
 		goto free;
 	}
+	/*
+	 * A queue has no more commands than the controller has entries for, so
+	 * flow control holds nothing back here; without it a read needs no
+	 * CapsuleResp.
+	 */
+	opts->disable_sqflow = true;
 	ret = nvme_init_ctrl(nctrl, dev, &nth_ctrl_ops, 0);
 	if (ret)
 		goto free;

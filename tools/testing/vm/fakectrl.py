@@ -15,6 +15,7 @@ One command a line on standard input changes options while it runs. Options:
   r2ts         R2Ts it has outstanding per command (1)
   c2h          bytes per C2HData, 0: all of it (0)
   success      1: C2HData with SUCCESS instead of a CapsuleResp (0)
+  oldfab       1: a Connect with attributes is an invalid one (0)
   queues       I/O queues that it gives (4)
   split        bytes per send, 0: all of it (0)
   fault        what goes wrong with the next I/O command, once; see FAULTS
@@ -30,7 +31,8 @@ import threading
 import uuid
 
 OPT = {"cpda": 0, "maxh2c": 131072, "hdgst": 1, "ddgst": 1, "ioccsz": 0, "r2t": 0,
-       "r2ts": 1, "c2h": 0, "success": 0, "queues": 4, "split": 0, "fault": ""}
+       "r2ts": 1, "c2h": 0, "success": 0, "queues": 4, "split": 0, "oldfab": 0,
+       "fault": ""}
 SIZE = 16 << 20
 DISK = bytearray(SIZE)
 UUID = uuid.UUID("6e766d65-7463-4070-8000-66616b650001").bytes
@@ -205,6 +207,10 @@ class Conn:
         kind = sqe[4]
         if kind == 1:
             self.qid = struct.unpack_from("<H", sqe, 42)[0]
+            if OPT["oldfab"] and sqe[46]:
+                say("refused", self.qid)
+                self.rsp(cid, 0x4002)
+                return
             say("connect", self.qid)
             self.rsp(cid, 0, 1)
         elif kind == 4:
