@@ -410,25 +410,12 @@ static void tt_conn_end_work(struct work_struct *work)
 
 /* --- the beginning -------------------------------------------------------- */
 
-#ifdef CONFIG_DEBUG_LOCK_ALLOC
-static struct lock_class_key tt_slock_key, tt_lock_key;
-
-/* Our sockets' locks are never taken from the VFS: no false cycles, please. */
-static void tt_sock_lockdep(struct sock *sk)
-{
-	if (sock_allow_reclassification(sk))
-		sock_lock_init_class_and_name(sk, "slock-nvmet-tcp", &tt_slock_key,
-					      "sk_lock-nvmet-tcp", &tt_lock_key);
-}
-#else
-static void tt_sock_lockdep(struct sock *sk)
-{
-}
-#endif
-
+/*
+ * The socket is live: packets take its lock while we are here. So lockdep's class
+ * of it stays the one for sockets of the kernel's, which it has from its listener.
+ */
 static void tt_sock_setup(struct sock *sk)
 {
-	tt_sock_lockdep(sk);
 	/* What a half-open peer may cost where the host asked for no keep alive */
 	sock_set_keepalive(sk);
 	tcp_sock_set_keepidle(sk, 30);
