@@ -6,7 +6,6 @@
 #ifndef NVME_TCP_SKB_H
 #define NVME_TCP_SKB_H
 
-#include <linux/highmem.h>
 #include <linux/skbuff.h>
 
 /* One piece; returns how many of its bytes were used up. */
@@ -21,8 +20,9 @@ typedef size_t (*nvme_tcp_skb_fn)(void *ctx, const u8 *buf, size_t len);
  * @ctx: for @fn
  *
  * Ends when @fn uses less than it was given. The linear part and the fragments
- * are walked here; an skb that holds other skbs is left to skb_seq_read(),
- * which costs several times as much for each piece.
+ * are walked here; an skb that holds other skbs, and any where pages have to be
+ * mapped, is left to skb_seq_read(), which costs several times as much for each
+ * piece.
  *
  * Context: any; @fn must not sleep.
  * Return: how many bytes were used up.
@@ -31,10 +31,10 @@ static __always_inline size_t nvme_tcp_skb_walk(struct sk_buff *skb, unsigned in
 						nvme_tcp_skb_fn fn, void *ctx)
 {
 	unsigned int head = skb_headlen(skb);
+	const skb_frag_t *f, *end;
 	size_t at = 0, n, k;
-	int i;
 
-	if (unlikely(skb_has_frag_list(skb))) {
+	if (IS_ENABLED(CONFIG_HIGHMEM) || unlikely(skb_has_frag_list(skb))) {
 		struct skb_seq_state st;
 		const u8 *p;
 
@@ -59,25 +59,18 @@ static __always_inline size_t nvme_tcp_skb_walk(struct sk_buff *skb, unsigned in
 	} else {
 		off -= head;
 	}
-	for (i = 0; at < len && i < skb_shinfo(skb)->nr_frags; i++) {
-		const skb_frag_t *f = &skb_shinfo(skb)->frags[i];
-		u32 p_off, p_len, copied;
-		struct page *p;
-		u8 *va;
-
-		if (off >= skb_frag_size(f)) {
-			off -= skb_frag_size(f);
+	f = skb_shinfo(skb)->frags;
+	for (end = f + skb_shinfo(skb)->nr_frags; at < len && f < end; f++) {
+		n = skb_frag_size(f);
+		if (off >= n) {
+			off -= n;
 			continue;
 		}
-		n = min_t(size_t, skb_frag_size(f) - off, len - at);
-		skb_frag_foreach_page(f, skb_frag_off(f) + off, n, p, p_off, p_len, copied) {
-			va = kmap_local_page(p);
-			k = fn(ctx, va + p_off, p_len);
-			kunmap_local(va);
-			at += k;
-			if (k < p_len)
-				return at;
-		}
+		n = min(n - off, len - at);
+		k = fn(ctx, skb_frag_address(f) + off, n);
+		at += k;
+		if (k < n)
+			break;
 		off = 0;
 	}
 	return at;

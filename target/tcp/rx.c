@@ -10,9 +10,8 @@
  *		data_ready from there leaves the bytes to the worker.
  *  worker	with lock_sock().
  *
- * The actor never sleeps in either: skb fragments are mapped atomically. A
- * slot that cannot have its memory at once stalls the receiver, and the worker
- * sees to it between two reads.
+ * The actor never sleeps in either. A slot that cannot have its memory at once
+ * stalls the receiver, and the worker sees to it between two reads.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
