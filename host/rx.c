@@ -201,6 +201,8 @@ static int nth_rx_bytes(struct nth_queue *q, const u8 *buf, size_t len)
 			/* The phase table lets no other types through. */
 			if (nth_rx_pdu[c->pdu.type](q))
 				return nth_rx_broken(q);
+			if (!len && c->data_left)
+				return 0;
 			break;
 		case NVME_TCP_EV_DATA:
 			n = min_t(size_t, len, c->data_left);
@@ -239,7 +241,8 @@ static int nth_rx_skb(read_descriptor_t *desc, struct sk_buff *skb,
 
 	q->rx_count[NTH_RX_BYTES] += len;
 	pass->budget -= min(pass->budget, len);
-	if (!ok || !pass->budget)
+	/* Nor need TCP look once more for what is not there. */
+	if (!ok || !pass->budget || skb_queue_is_last(&q->sock->sk->sk_receive_queue, skb))
 		desc->count = 0;
 	return len;
 }

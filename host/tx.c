@@ -249,9 +249,6 @@ static bool nth_begin_h2c_data(struct nth_queue *q)
 	u16 ttag = 0;
 	bool drop;
 
-	/* Who adds to them looks for a sender afterwards. */
-	if (list_empty(&tx->grants))
-		return false;
 	do {
 		spin_lock_bh(&tx->grant_lock);
 		cmd = list_first_entry_or_null(&tx->grants, struct nth_cmd, grant);
@@ -300,6 +297,9 @@ static bool nth_begin_pdu(struct nth_queue *q)
 	struct nth_tx *tx = &q->tx;
 
 	tx->grant_turn = !tx->grant_turn;
+	/* Who adds to the grants looks for a sender afterwards. */
+	if (list_empty(&tx->grants))
+		return nth_begin_cmd(q);
 	if (tx->grant_turn)
 		return nth_begin_h2c_data(q) || nth_begin_cmd(q);
 	return nth_begin_cmd(q) || nth_begin_h2c_data(q);

@@ -261,6 +261,8 @@ static size_t tt_rx_bytes(void *ctx, const u8 *p, size_t len)
 			at += used;
 			if (tt_rx_header(conn))
 				tt_conn_fatal(conn);
+			else if (at == len && eng->data_left)
+				return at;
 			break;
 		case NVME_TCP_EV_DATA:
 			at += used;
@@ -285,13 +287,16 @@ static int tt_rx_actor(read_descriptor_t *desc, struct sk_buff *skb,
 		       unsigned int offset, size_t len)
 {
 	struct tt_conn *conn = desc->arg.data;
+	struct tt_rx *rx = &conn->rx;
 	size_t at;
 
 	at = nvme_tcp_skb_walk(skb, offset, len, tt_rx_bytes, conn);
 
 	conn->stats.rx_bytes += at;
-	desc->count -= min(at, desc->count);
-	if (conn->rx.stalled)
+	rx->budget -= min_t(size_t, at, rx->budget);
+	/* Nor need TCP look once more for what is not there. */
+	if (!rx->budget || rx->stalled ||
+	    skb_queue_is_last(&conn->sock->sk->sk_receive_queue, skb))
 		desc->count = 0;
 	return at;
 }
@@ -299,10 +304,11 @@ static int tt_rx_actor(read_descriptor_t *desc, struct sk_buff *skb,
 /* Returns whether there may be more. */
 static bool tt_rx_read(struct tt_conn *conn, unsigned int budget)
 {
-	read_descriptor_t desc = { .arg.data = conn, .count = budget };
+	read_descriptor_t desc = { .arg.data = conn, .count = 1 };
 
+	conn->rx.budget = budget;
 	tcp_read_sock(conn->sock->sk, &desc, tt_rx_actor);
-	return !desc.count;
+	return !conn->rx.budget || conn->rx.stalled;
 }
 
 /**

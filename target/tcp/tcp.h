@@ -174,6 +174,7 @@ struct tt_rx {
 	bool stalled;		/* @slot needs memory that softirq did not get */
 	unsigned long stall_end; /* jiffies when it stops waiting for it */
 	bool r2t_done;		/* this H2CData satisfies its R2T */
+	unsigned int budget;	/* bytes that this pass may still read */
 };
 
 /* Send; the worker's alone */
