@@ -57,6 +57,8 @@ enum nth_limits {
 	NTH_CONNECT_TIMEOUT	= 10,
 	NTH_IC_TIMEOUT		= 10,
 	NTH_TERM_TIMEOUT	= 3,
+	/* Looks at a full socket within each of them */
+	NTH_TERM_TICKS		= 20,
 };
 
 /* Where a command's data is, and how far the transfer has come */
@@ -214,7 +216,7 @@ enum nth_queue_flags {
 	NTH_Q_SPACE,		/* write_space came since the last look */
 	NTH_Q_RX_MORE,		/* the worker is to read */
 	NTH_Q_TERM,		/* H2CTermReq is due (see conn.err) */
-	NTH_Q_TERM_SENT,
+	NTH_Q_TERM_SENT,	/* It is in the batch, or has been */
 };
 
 /*
@@ -408,7 +410,7 @@ void nth_tx_submit(struct nth_queue *q, struct nth_cmd *cmd);
 bool nth_tx_pending(struct nth_queue *q);
 bool nth_tx_run(struct nth_queue *q, enum nth_tx_from from);
 void nth_tx_drain(struct nth_queue *q);
-void nth_tx_term(struct nth_queue *q);
+int nth_tx_term(struct nth_queue *q);
 
 /* request.c */
 extern const struct blk_mq_ops nth_admin_ops;

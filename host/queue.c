@@ -53,13 +53,18 @@ void nth_queue_fail(struct nth_queue *q, int error)
  */
 static void nth_queue_terminate(struct nth_queue *q)
 {
+	unsigned int ticks = NTH_TERM_TIMEOUT * NTH_TERM_TICKS;
+	int ret;
+
 	if (!test_and_clear_bit(NTH_Q_TERM, &q->flags))
 		return;
-	nth_tx_term(q);
-	if (test_bit(NTH_Q_TERM_SENT, &q->flags))
-		wait_event_timeout(q->closed,
-				   q->sock->sk->sk_state != TCP_ESTABLISHED,
-				   secs_to_jiffies(NTH_TERM_TIMEOUT));
+	/* A full socket is tried again until the peer has read. */
+	do {
+		ret = nth_tx_term(q);
+	} while ((!ret || ret == -EAGAIN) && ticks-- &&
+		 !wait_event_timeout(q->closed,
+				     q->sock->sk->sk_state != TCP_ESTABLISHED,
+				     HZ / NTH_TERM_TICKS));
 }
 
 static void nth_queue_failed(struct nth_queue *q)

@@ -322,8 +322,11 @@ bool nth_tx_pending(struct nth_queue *q)
 	       READ_ONCE(tx->bytes);
 }
 
-/* Lay out a batch. False: there is nothing to send. */
-static bool nth_batch_fill(struct nth_queue *q)
+/*
+ * Lay out a batch, with new PDUs or only what is left of the one that has been
+ * begun. False: there is nothing to send.
+ */
+static bool nth_batch_fill(struct nth_queue *q, bool new_pdus)
 {
 	struct nth_tx *tx = &q->tx;
 
@@ -337,7 +340,7 @@ static bool nth_batch_fill(struct nth_queue *q)
 
 	while (tx->nr_pdu < NTH_BATCH_PDUS) {
 		if (!tx->cur) {
-			if (tx->nr_bv == NTH_BATCH_BVECS ||
+			if (!new_pdus || tx->nr_bv == NTH_BATCH_BVECS ||
 			    tx->bytes >= NTH_BATCH_BYTES || !nth_arena_room(tx))
 				break;
 			if (!nth_begin_pdu(q))
@@ -437,7 +440,7 @@ bool nth_tx_run(struct nth_queue *q, enum nth_tx_from from)
 			/* After an error nothing but H2CTermReq is in place. */
 			if (unlikely(test_bit(NTH_Q_FAILED, &q->flags)))
 				break;
-			if (!tx->bytes && !nth_batch_fill(q))
+			if (!tx->bytes && !nth_batch_fill(q, true))
 				break;
 			tx->count[NTH_TX_BY + from]++;
 			ret = nth_batch_send(q, from);
@@ -522,30 +525,29 @@ void nth_tx_drain(struct nth_queue *q)
 }
 
 /**
- * nth_tx_term - send H2CTermReq, as far as that is possible
+ * nth_tx_term - send H2CTermReq, once
  * @q: queue with conn.err set
  *
- * It must not cut a PDU in two: what has been begun goes first, and if the
- * socket does not take it the TermReq is dropped.
+ * It must not cut a PDU in two: what has been begun goes first.
  *
  * Context: holds NTH_Q_SENDING; may sleep.
+ * Return: 0 when it is gone; -EAGAIN when the socket is full; another negative
+ * errno of the socket.
  */
-void nth_tx_term(struct nth_queue *q)
+int nth_tx_term(struct nth_queue *q)
 {
 	struct nth_tx *tx = &q->tx;
+	int ret;
 
-	tx->more = false;
-	if (tx->bytes && nth_batch_send(q, NTH_TX_WORKER))
-		return;
-	if (tx->cur)
-		return;
-
-	tx->how = NTH_COPY;
-	tx->nr_bv = 0;
-	tx->nr_pdu = 0;
-	tx->first_pdu = 0;
-	nth_arena_open(tx);
-	nth_batch_add_header(tx, nvme_tcp_build_term(&q->conn, nth_arena_at(tx)));
-	if (!nth_batch_send(q, NTH_TX_WORKER))
-		set_bit(NTH_Q_TERM_SENT, &q->flags);
+	do {
+		if (!tx->bytes && !nth_batch_fill(q, false)) {
+			if (test_and_set_bit(NTH_Q_TERM_SENT, &q->flags))
+				return 0;
+			nth_batch_add_header(tx, nvme_tcp_build_term(&q->conn, nth_arena_at(tx)));
+			tx->how = NTH_COPY;
+		}
+		tx->more = false;
+		ret = nth_batch_send(q, NTH_TX_WORKER);
+	} while (!ret);
+	return ret;
 }
