@@ -266,6 +266,12 @@ connect() {
 	wait_for 20 "a live controller of $nqn" is_live "$nqn"
 }
 
+# connect_again NQN [OPTION,...]: one more controller of it, with the kernel's own
+# words: nvme-cli 2.3 refuses, whatever --duplicate-connect says
+connect_again() {
+	echo "transport=tcp,traddr=$TADDR,trsvcid=$SVC,nqn=$1,duplicate_connect${2:+,$2}" > /dev/nvme-fabrics
+}
+
 find_ns() {
 	local c d s
 
