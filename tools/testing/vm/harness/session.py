@@ -33,7 +33,7 @@ class MachineOptions:
         self.modules, self.peer, self.net = "ours", False, None
         self.addr = self.addr6 = ""
         self.taddr, self.taddr6 = "127.0.0.1", "::1"
-        self.env = {}
+        self.env, self.keep = {}, None
         self.__dict__.update(kw)
 
 
@@ -97,8 +97,15 @@ class Session:
         finally:
             for m in self.machines:
                 m.stop()
+            self.collect()
             shutil.rmtree(self.share, ignore_errors=True)
             shutil.rmtree(self.net, ignore_errors=True)
+
+    def collect(self):
+        """What the guests left in /vm/share/keep, each boot's in a directory of its own."""
+        keep = os.path.join(self.share, "keep")
+        if self.spec[0][3].keep and os.path.isdir(keep):
+            shutil.copytree(keep, os.path.join(self.spec[0][3].keep, os.path.basename(self.share)))
 
     # -- the watch ---------------------------------------------------------
 
