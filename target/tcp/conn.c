@@ -121,8 +121,6 @@ static void tt_conn_watch_again(struct tt_conn *conn)
 {
 	unsigned int secs = READ_ONCE(tt_data_timeout);
 
-	conn->watch_rx = READ_ONCE(conn->stats.rx_bytes);
-	conn->watch_tx = READ_ONCE(conn->stats.tx_bytes);
 	if (secs)
 		queue_delayed_work(tt_wq, &conn->watch, secs_to_jiffies(secs));
 }
@@ -130,6 +128,10 @@ static void tt_conn_watch_again(struct tt_conn *conn)
 /*
  * What a connection is given time for: at first, to get through Connect; then
  * to move its data on, looked at now and then; after a TermReq, to close.
+ *
+ * Where nothing is to be moved, nobody looks: TT_IDLE asks whoever receives
+ * something to call the worker, which arms this again. That has been asked for a
+ * whole period when the last look is over, so nobody can have missed it.
  */
 static void tt_conn_watch(struct work_struct *work)
 {
@@ -157,6 +159,10 @@ static void tt_conn_watch(struct work_struct *work)
 	}
 	if (still && atomic_long_read(&conn->mem))
 		tt_slots_trim(conn);
+	if (still && test_and_set_bit(TT_IDLE, &conn->flags))
+		return;
+	conn->watch_rx = READ_ONCE(conn->stats.rx_bytes);
+	conn->watch_tx = READ_ONCE(conn->stats.tx_bytes);
 	tt_conn_watch_again(conn);
 }
 
@@ -198,6 +204,10 @@ static void tt_conn_run(struct tt_conn *conn)
 	do {
 		if (unlikely(test_bit(TT_CLOSING, &conn->flags)))
 			break;
+		if (unlikely(test_bit(TT_IDLE, &conn->flags))) {
+			clear_bit(TT_IDLE, &conn->flags);
+			tt_conn_watch_again(conn);
+		}
 		tt_rx_work(conn);
 		tt_run_ready(conn);
 		busy = tt_tx_work(conn);

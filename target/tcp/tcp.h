@@ -98,6 +98,7 @@ enum tt_flag {
 	TT_ICRESP,		/* an ICResp is due */
 	TT_SPACE,		/* write_space came since the last sendmsg */
 	TT_LIVE,		/* Connect succeeded, slots are there */
+	TT_IDLE,		/* nobody watches: see tt_conn_watch() */
 };
 
 enum tt_slot_state {

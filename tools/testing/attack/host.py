@@ -53,8 +53,8 @@ class Conn(fakectrl.Conn):
             self.ic()
             while True:
                 self.one()
-        except (fakectrl.Gone, OSError, struct.error):
-            pass
+        except (fakectrl.Gone, OSError, struct.error) as e:
+            self.ctl.why = repr(e)
         except AssertionError as e:
             self.ctl.end(self.mine, str(e))
         self.ctl.end(self.mine, "gone" if self.sock.fileno() < 0 else "close")
@@ -236,6 +236,7 @@ class Ctl:
         self.port, self.nqn = player.port + nr, f"attack{nr}"
         self.uuid = fakectrl.UUID[:-1] + bytes([nr])
         self.row, self.fired, self.result = None, False, None
+        self.why = ""           # the last connection's end
         self.spoil = None
         self.odd, self.admin, self.conns = [], None, 0
         self.gens = {}          # tag: the rest of its last CID
@@ -430,15 +431,15 @@ class Player(table.Score):
     def path(fd):
         return os.readlink(f"/proc/self/fd/{fd}")
 
-    def judge(self, row, got):
+    def judge(self, row, got, why=""):
         with self.lock:
             self.progress = time.monotonic()
-            super().judge(row, got)
+            super().judge(row, got, why)
 
     def worker(self, ctl, rows):
         try:
             for row in rows:
-                self.judge(row, ctl.attack(row))
+                self.judge(row, ctl.attack(row), ctl.why)
             if not ctl.recovered():
                 self.judge(rows[-1], f"{ctl.nqn} does not come back")
         except (OSError, subprocess.SubprocessError) as e:

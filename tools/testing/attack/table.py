@@ -249,10 +249,10 @@ class Score:
         self.report = report        # not ours: what differs is no failure
         self.attacks = self.mismatches = 0
 
-    def judge(self, row, got):
+    def judge(self, row, got, why=""):
         self.attacks += 1
         if not matches(got, row.expected):
-            self.wrong(f"{row.name}: got {got}, expected {' or '.join(row.expected)} "
+            self.wrong(f"{row.name}: got {got}{why and f' [{why}]'}, expected {' or '.join(row.expected)} "
                        f"({row.clause}, line {row.line}: "
                        f"{' ; '.join(s.text.strip() for s in row.steps)})")
 
