@@ -216,6 +216,7 @@ static void tt_conn_run(struct tt_conn *conn)
 		    !test_bit(TT_RX_KICK, &conn->flags))
 			tt_conn_end(conn);
 	} while ((busy || tt_conn_more(conn)) && ++i < TT_ROUNDS);
+	/* What was the worker's is the other item's, if that comes now. */
 	smp_store_release(&conn->worker, NULL);
 	/* Against who looked at conn->worker after a list was added to */
 	smp_mb();
