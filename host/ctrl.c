@@ -128,8 +128,8 @@ static int nth_admin_up(struct nth_ctrl *ctrl, bool first)
 	q->in_capsule = NVME_TCP_ADMIN_INCAPSULE;
 	ret = nth_admin_connect(ctrl);
 	/* Who does without SQ flow control says so; who takes the bit amiss is old. */
-	if (unlikely(ret > 0 && (ret & 0x7ff) == NVME_SC_INVALID_FIELD &&
-		     nctrl->opts->disable_sqflow)) {
+	if (ret > 0 && (ret & 0x7ff) == NVME_SC_INVALID_FIELD &&
+	    nctrl->opts->disable_sqflow) {
 		nctrl->opts->disable_sqflow = false;
 		nth_queue_down(q);
 		ret = nth_admin_connect(ctrl);

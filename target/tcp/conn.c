@@ -177,12 +177,17 @@ static void tt_conn_retry(struct work_struct *work)
 
 /* --- the worker ----------------------------------------------------------- */
 
+/*
+ * All that a kick may have been about: one that found the worker running is not
+ * repeated. Read without being the worker, too; then it is a hint.
+ */
 static bool tt_conn_more(struct tt_conn *conn)
 {
-	if (test_bit(TT_RX_KICK, &conn->flags) || !llist_empty(&conn->ready))
+	if (test_bit(TT_RX_KICK, &conn->flags) || !llist_empty(&conn->ready) ||
+	    unlikely(test_bit(TT_EOF, &conn->flags)))
 		return true;
 	/* A full socket says when it has room again, and may have done so. */
-	if (conn->tx.bytes)
+	if (READ_ONCE(conn->tx.bytes))
 		return test_bit(TT_SPACE, &conn->flags);
 	if (unlikely(test_bit(TT_TERM, &conn->flags)))
 		return !test_bit(TT_TERM_BUILT, &conn->flags);
