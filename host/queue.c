@@ -275,8 +275,10 @@ static void nth_queue_take_down(struct nth_queue *q)
 	nth_tx_drain(q);
 	nth_sock_close(q);
 	WRITE_ONCE(q->guest, NULL);
-	if (!q->qid)
+	if (!q->qid) {
+		q->ctrl->aer.due = false;
 		atomic_set(&q->ctrl->aer.holds, 0);
+	}
 }
 
 /**

@@ -175,6 +175,8 @@ static blk_status_t nth_queue_as_guest(struct nth_queue *heir, struct nvme_ns *n
 
 	if (!test_bit(NTH_Q_LIVE, &heir->flags))
 		return nvme_fail_nonready_command(&heir->ctrl->ctrl, rq);
+	/* If it was cancelled nobody has said so; from here on it can be found. */
+	WRITE_ONCE(cmd->due, false);
 	if (cmpxchg(&heir->guest, NULL, cmd))
 		return BLK_STS_RESOURCE;
 	ret = nvme_setup_cmd(ns, rq);
