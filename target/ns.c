@@ -132,6 +132,8 @@ int tgt_ns_enable(struct tgt_ns *ns)
 		       ns->subsys->nqn, ns->nsid, ns->path);
 		return -EBUSY;
 	}
+	/* The rest of close_work(), which completes what is waited for next time */
+	flush_work(&ns->close_work);
 	if (!ns->path) {
 		pr_err("%s: namespace %u: write a device's path to device_path first\n",
 		       ns->subsys->nqn, ns->nsid);
