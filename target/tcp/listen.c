@@ -61,8 +61,12 @@ static void tt_accept_work(struct work_struct *work)
 			if (ret != -EAGAIN)
 				pr_warn_ratelimited("port %u: accept failed: %d\n",
 						    tp->port->portid, ret);
-			/* Those that wait are looked at with the next one. */
-			if (ret == -EAGAIN || ret == -ENOMEM || ret == -ENFILE)
+			/*
+			 * Those that wait are looked at with the next one. EINVAL:
+			 * somebody has ended the listener (ss -K).
+			 */
+			if (ret == -EAGAIN || ret == -ENOMEM || ret == -ENFILE ||
+			    ret == -EINVAL)
 				return;
 			continue;
 		}
