@@ -171,7 +171,6 @@ u16 tgt_req_begin(struct tgt_queue *q, struct tgt_req *req)
 	req->ns = NULL;
 	req->dir = TGT_NODATA;
 	req->len = 0;
-	req->bio_used = false;
 	req->error_loc = 0xffff;
 	req->error_slba = 0;
 	q->commands++;
@@ -265,10 +264,6 @@ void tgt_req_done(struct tgt_req *req, u16 status)
 		if (req->error_loc != 0xffff)
 			status |= NVME_STATUS_MORE;
 		tgt_err_log_add(req, status);
-	}
-	if (req->bio_used) {
-		req->bio_used = false;
-		bio_uninit(&req->inline_bio);
 	}
 	if (req->ns) {
 		tgt_ns_put(req->ns);

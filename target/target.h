@@ -133,8 +133,6 @@ extern const unsigned int tgt_nr_admin_cmds;
 extern const struct tgt_cmd tgt_io_cmds[];
 extern const unsigned int tgt_nr_io_cmds;
 
-enum { TGT_REQ_BIO_VECS = 8 };
-
 /*
  * struct tgt_req - one command, embedded in a transport's slot
  *
@@ -152,16 +150,12 @@ struct tgt_req {
 	u32 sgl_len;		/* what the SGL describes */
 	u32 len;		/* what moves, set by tgt_req_begin() */
 	u8 dir;			/* enum tgt_dir, set by tgt_req_begin() */
-	bool bio_used;		/* inline_bio is to be uninitialised */
 	u16 error_loc;		/* byte of the SQE, for the error log; 0xffff: none */
 	u64 error_slba;
-	atomic_t pending;	/* parts of a split command still out, plus one */
-	u16 split_status;	/* first failure of those parts */
 	union {				/* the backend's */
 		struct bio inline_bio;
 		struct kiocb iocb;
 	};
-	struct bio_vec inline_bvec[TGT_REQ_BIO_VECS];
 	struct work_struct work;
 	struct list_head entry;	/* parked AERs */
 };
