@@ -161,11 +161,7 @@ out:
 
 static void run_connect(struct tgt_req *req)
 {
-	u16 status = connect(req);
-
-	if (status)
-		WRITE_ONCE(req->queue->connect_seen, false);
-	tgt_req_done(req, status);
+	tgt_req_done(req, connect(req));
 }
 
 static u32 connect_len(const struct tgt_req *req)

@@ -113,7 +113,7 @@ static u16 judge_fabrics(struct tgt_queue *q, struct tgt_ctrl *ctrl,
 	if (req->cmd->opcode == nvme_fabrics_type_connect) {
 		if (q->connect_seen)
 			return fail(req, fctype, NVME_SC_CMD_SEQ_ERROR);
-		/* Cleared by a Connect that fails, before its response. */
+		/* Cleared by tgt_req_done() if it fails, whoever refuses it. */
 		WRITE_ONCE(q->connect_seen, true);
 		return 0;
 	}
@@ -200,23 +200,14 @@ u16 tgt_req_begin(struct tgt_queue *q, struct tgt_req *req)
 		return status;
 
 	len = req->cmd->len ? req->cmd->len(req) : 0;
-	if (unlikely(len != req->sgl_len)) {
-		status = fail(req, offsetof(struct nvme_common_command, dptr) + 8,
-			      NVME_SC_SGL_INVALID_DATA);
-		goto refused;
-	}
-	if (unlikely(ctrl && len > ctrl->max_len)) {
-		status = fail(req, 0xffff, NVME_SC_INVALID_FIELD);
-		goto refused;
-	}
+	if (unlikely(len != req->sgl_len))
+		return fail(req, offsetof(struct nvme_common_command, dptr) + 8,
+			    NVME_SC_SGL_INVALID_DATA);
+	if (unlikely(ctrl && len > ctrl->max_len))
+		return fail(req, 0xffff, NVME_SC_INVALID_FIELD);
 	req->len = len;
 	req->dir = len ? req->cmd->dir : TGT_NODATA;
 	return 0;
-
-refused:
-	if (set == SET_FABRICS && !ctrl)
-		WRITE_ONCE(q->connect_seen, false);
-	return status;
 }
 EXPORT_SYMBOL_GPL(tgt_req_begin);
 
@@ -264,6 +255,9 @@ void tgt_req_done(struct tgt_req *req, u16 status)
 		if (req->error_loc != 0xffff)
 			status |= NVME_STATUS_MORE;
 		tgt_err_log_add(req, status);
+	} else if (unlikely(status)) {
+		/* A Connect has failed, and another may follow; or it came too early. */
+		WRITE_ONCE(q->connect_seen, false);
 	}
 	if (req->ns) {
 		tgt_ns_put(req->ns);

@@ -215,7 +215,9 @@ struct tgt_queue {
 	u32 sqhd;			/* advanced by cmpxchg in tgt_req_done() */
 	bool sqhd_disabled;		/* SQ flow control is off */
 	bool stopped;			/* tgt_queue_stop() was called */
-	bool connect_seen;		/* a Connect is running or has succeeded */
+	bool connect_seen;		/* a Connect is running or has succeeded; until then
+					 * the transport begins one command at a time
+					 */
 	u64 commands;			/* begun, for debugfs; receive context only */
 };
 
