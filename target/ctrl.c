@@ -241,10 +241,13 @@ u16 tgt_ctrl_create(struct tgt_queue *q, struct tgt_subsys *subsys,
 		    const char *hostnqn, const uuid_t *hostid, u32 kato,
 		    u16 sqsize)
 {
+	u8 kind = subsys->type == NVME_NQN_NVME ? TGT_C_IO : TGT_C_DISC;
 	u16 size = tgt_port_queue_size(q->port);
 	struct tgt_ctrl *ctrl;
 	u16 status;
 
+	if (kind == TGT_C_DISC)
+		size = min_t(u16, size, TGT_DISC_QSIZE);
 	lockdep_assert_held_read(&tgt_config_sem);
 	/* ASQSZ of the discovery log is a promise, whatever the port's limit. */
 	if (sqsize >= max_t(u16, size, NVME_AQ_DEPTH))
@@ -263,7 +266,7 @@ u16 tgt_ctrl_create(struct tgt_queue *q, struct tgt_subsys *subsys,
 	kref_get(&subsys->ref);
 	ctrl->subsys = subsys;
 	ctrl->port = q->port;
-	ctrl->kind = subsys->type == NVME_NQN_NVME ? TGT_C_IO : TGT_C_DISC;
+	ctrl->kind = kind;
 	ctrl->queue_size = size;
 	ctrl->cap = make_cap(size);
 	ctrl->max_len = 4096U << tgt_port_mdts(q->port);

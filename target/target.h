@@ -67,6 +67,7 @@ enum tgt_limits {
 	TGT_MAX_QSIZE		= 1024,	/* entries */
 	TGT_DEF_QSIZE		= 1024,	/* default of param_max_queue_size */
 	TGT_MIN_QSIZE		= 16,
+	TGT_DISC_QSIZE		= 128,	/* of a discovery controller, which anybody may have */
 	TGT_MAX_NSID		= 1024,
 	TGT_MAX_AER		= 4,	/* AERL + 1 */
 	TGT_ERR_LOG		= 128,	/* ELPE + 1 */
