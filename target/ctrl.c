@@ -216,8 +216,8 @@ static u16 new_cntlid(struct tgt_ctrl *ctrl, struct tgt_subsys *subsys)
 				 READ_ONCE(subsys->cntlid_max), GFP_KERNEL);
 
 	if (id < 0) {
-		pr_warn("no controller is free in subsystem %s (attr_cntlid_min, attr_cntlid_max)\n",
-			subsys->nqn);
+		pr_warn_ratelimited("no controller is free in subsystem %s (attr_cntlid_min, attr_cntlid_max)\n",
+				    subsys->nqn);
 		return NVME_SC_CONNECT_CTRL_BUSY;
 	}
 	ctrl->cntlid = id;
@@ -316,11 +316,11 @@ u16 tgt_ctrl_add_queue(struct tgt_queue *q, struct tgt_ctrl *ctrl, u16 qid,
 
 	mutex_lock(&ctrl->lock);
 	if (ctrl->dead || !(ctrl->csts & NVME_CSTS_RDY)) {
-		pr_warn("connect of queue %u to controller %u, which is not ready\n",
-			qid, ctrl->cntlid);
+		pr_warn_ratelimited("connect of queue %u to controller %u, which is not ready\n",
+				    qid, ctrl->cntlid);
 	} else if (ctrl->queues[qid]) {
-		pr_warn("queue %u of controller %u is connected already\n",
-			qid, ctrl->cntlid);
+		pr_warn_ratelimited("queue %u of controller %u is connected already\n",
+				    qid, ctrl->cntlid);
 	} else {
 		kref_get(&ctrl->ref);
 		attach(q, ctrl, qid, sqsize);
@@ -437,8 +437,8 @@ static void enable(struct tgt_ctrl *ctrl, u32 cc)
 		WRITE_ONCE(ctrl->csts, NVME_CSTS_RDY);
 		return;
 	}
-	pr_warn("controller %u of %s: host %s enables it with an invalid CC %#x\n",
-		ctrl->cntlid, ctrl->subsys->nqn, ctrl->hostnqn, cc);
+	pr_warn_ratelimited("controller %u of %s: host %s enables it with an invalid CC %#x\n",
+			    ctrl->cntlid, ctrl->subsys->nqn, ctrl->hostnqn, cc);
 	WRITE_ONCE(ctrl->csts, NVME_CSTS_CFS);
 }
 

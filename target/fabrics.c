@@ -6,6 +6,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/ctype.h>
 #include <linux/slab.h>
 
 #include "target.h"
@@ -22,10 +23,14 @@ static u16 invalid_param(struct tgt_req *req, u32 where)
 	return NVME_SC_CONNECT_INVALID_PARAM | NVME_STATUS_DNR;
 }
 
+/* Names go to the log, where a line shall be a line. */
 static bool nqn_ok(const char *nqn)
 {
-	size_t len = strnlen(nqn, NVMF_NQN_FIELD_LEN);
+	size_t len = strnlen(nqn, NVMF_NQN_FIELD_LEN), i;
 
+	for (i = 0; i < len; i++)
+		if (iscntrl(nqn[i]))
+			return false;
 	return len && len <= NVMF_NQN_SIZE;
 }
 
@@ -42,8 +47,8 @@ static u16 connect_admin(struct tgt_req *req, const struct nvmf_connect_data *d)
 	 * of the static ones, is as wrong as a number.
 	 */
 	if (le16_to_cpu(d->cntlid) != NVME_CNTLID_DYNAMIC) {
-		pr_warn("host %s asks for controller %#x of %s: only ffffh is possible\n",
-			d->hostnqn, le16_to_cpu(d->cntlid), d->subsysnqn);
+		pr_warn_ratelimited("host %s asks for controller %#x of %s: only ffffh is possible\n",
+				    d->hostnqn, le16_to_cpu(d->cntlid), d->subsysnqn);
 		return invalid_param(req, IN_DATA(cntlid));
 	}
 
@@ -51,12 +56,12 @@ static u16 connect_admin(struct tgt_req *req, const struct nvmf_connect_data *d)
 	down_read(&tgt_config_sem);
 	subsys = tgt_find_subsys(q->port, d->subsysnqn);
 	if (!subsys) {
-		pr_warn("connect request for invalid subsystem %s!\n",
-			d->subsysnqn);
+		pr_warn_ratelimited("connect request for invalid subsystem %s!\n",
+				    d->subsysnqn);
 		status = invalid_param(req, IN_DATA(subsysnqn));
 	} else if (!tgt_host_allowed(subsys, d->hostnqn)) {
-		pr_info("connect by host %s for subsystem %s not allowed\n",
-			d->hostnqn, d->subsysnqn);
+		pr_info_ratelimited("connect by host %s for subsystem %s not allowed\n",
+				    d->hostnqn, d->subsysnqn);
 		/* Stays 0 but for the status: nothing is wrong with a field. */
 		status = NVME_SC_CONNECT_INVALID_HOST | NVME_STATUS_DNR;
 	} else {
@@ -101,8 +106,8 @@ static u16 connect_io(struct tgt_req *req, const struct nvmf_connect_data *d)
 	else if (sqsize >= ctrl->queue_size)
 		status = invalid_param(req, IN_SQE(sqsize));
 	if (status)
-		pr_warn("host %s: invalid connect of queue %u to controller %u of %s\n",
-			d->hostnqn, qid, le16_to_cpu(d->cntlid), d->subsysnqn);
+		pr_warn_ratelimited("host %s: invalid connect of queue %u to controller %u of %s\n",
+				    d->hostnqn, qid, le16_to_cpu(d->cntlid), d->subsysnqn);
 	else
 		status = tgt_ctrl_add_queue(q, ctrl, qid, sqsize);
 	/* On success the queue has a reference of its own. */
