@@ -455,7 +455,12 @@ static void nth_error_work(struct work_struct *work)
 	struct nth_ctrl *ctrl = container_of(work, struct nth_ctrl, error_work);
 	unsigned int qid;
 
-	if (test_and_clear_bit(NTH_C_RECOVER, &ctrl->flags)) {
+	/*
+	 * Who deletes the controller waits for this first, but may have come when
+	 * the state was changed and the work was not yet queued. It is his then.
+	 */
+	if (test_and_clear_bit(NTH_C_RECOVER, &ctrl->flags) &&
+	    nvme_ctrl_state(&ctrl->ctrl) == NVME_CTRL_RESETTING) {
 		nth_recover(ctrl);
 		return;
 	}
@@ -495,6 +500,9 @@ static void nth_reset_work(struct work_struct *work)
 	struct nvme_ctrl *nctrl = &ctrl->ctrl;
 	int ret;
 
+	/* Deleted already? As in nth_error_work(). */
+	if (nvme_ctrl_state(nctrl) != NVME_CTRL_RESETTING)
+		return;
 	ctrl->resets++;
 	nvme_stop_ctrl(nctrl);
 	nth_down(ctrl, false);
