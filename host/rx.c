@@ -230,17 +230,23 @@ static size_t nth_rx_piece(void *ctx, const u8 *buf, size_t len)
 	return nth_rx_bytes(ctx, buf, len) ? 0 : len;
 }
 
-static int nth_rx_skb(read_descriptor_t *desc, struct sk_buff *skb,
-		      unsigned int off, size_t len)
+static bool nth_rx_skb(struct nth_rx_pass *pass, struct sk_buff *skb,
+		       unsigned int off, size_t len)
 {
-	struct nth_rx_pass *pass = desc->arg.data;
 	struct nth_queue *q = pass->q;
-	bool ok;
-
-	ok = nvme_tcp_skb_walk(skb, off, len, nth_rx_piece, q) == len;
 
 	q->rx_count[NTH_RX_BYTES] += len;
 	pass->budget -= min(pass->budget, len);
+	return nvme_tcp_skb_walk(skb, off, len, nth_rx_piece, q) == len;
+}
+
+static int nth_rx_actor(read_descriptor_t *desc, struct sk_buff *skb,
+			unsigned int off, size_t len)
+{
+	struct nth_rx_pass *pass = desc->arg.data;
+	struct nth_queue *q = pass->q;
+	bool ok = nth_rx_skb(pass, skb, off, len);
+
 	/* Nor need TCP look once more for what is not there. */
 	if (!ok || !pass->budget || skb_queue_is_last(&q->sock->sk->sk_receive_queue, skb))
 		desc->count = 0;
@@ -261,15 +267,27 @@ static int nth_rx_skb(read_descriptor_t *desc, struct sk_buff *skb,
 bool nth_rx_run(struct nth_queue *q, struct io_comp_batch *iob, size_t budget)
 {
 	struct nth_rx_pass pass = { .q = q, .budget = budget };
-	read_descriptor_t desc = { .arg.data = &pass, .count = 1 };
+	struct sock *sk = q->sock->sk;
 	DEFINE_IO_COMP_BATCH(mine);
+	struct sk_buff *skb;
+	u32 off;
 
 	if (unlikely(q->conn.phase == NVME_TCP_PHASE_DEAD))
 		return false;
 
 	q->completed = 0;
 	q->iob = iob ?: &mine;
-	tcp_read_sock(q->sock->sk, &desc, nth_rx_skb);
+	skb = nvme_tcp_skb_lone(sk, &off);
+	if (likely(skb)) {
+		u32 len = skb->len - off;
+
+		nth_rx_skb(&pass, skb, off, len);
+		tcp_read_done(sk, len);
+	} else {
+		read_descriptor_t desc = { .arg.data = &pass, .count = 1 };
+
+		tcp_read_sock(sk, &desc, nth_rx_actor);
+	}
 	q->iob = NULL;
 	if (mine.complete)
 		mine.complete(&mine);

@@ -7,6 +7,8 @@
 #define NVME_TCP_SKB_H
 
 #include <linux/skbuff.h>
+#include <linux/tcp.h>
+#include <net/tcp.h>
 
 /* One piece; returns how many of its bytes were used up. */
 typedef size_t (*nvme_tcp_skb_fn)(void *ctx, const u8 *buf, size_t len);
@@ -74,6 +76,29 @@ static __always_inline size_t nvme_tcp_skb_walk(struct sk_buff *skb, unsigned in
 		off = 0;
 	}
 	return at;
+}
+
+/**
+ * nvme_tcp_skb_lone - is there one skb to read, with nothing about it?
+ * @sk: TCP socket, owned by the caller
+ * @off: set to the first byte to be read in it
+ *
+ * That is how most of what one waits for comes. Who has read it says so with
+ * tcp_read_done(), and TCP has been asked less often what there is than by
+ * tcp_read_sock(), which is to be used for all else.
+ *
+ * Return: the skb, or NULL.
+ */
+static inline struct sk_buff *nvme_tcp_skb_lone(struct sock *sk, u32 *off)
+{
+	struct sk_buff *skb = skb_peek(&sk->sk_receive_queue);
+
+	if (unlikely(!skb) || !skb_queue_is_last(&sk->sk_receive_queue, skb) ||
+	    unlikely(tcp_sk(sk)->urg_data) ||
+	    unlikely(TCP_SKB_CB(skb)->tcp_flags & (TCPHDR_SYN | TCPHDR_FIN)))
+		return NULL;
+	*off = tcp_sk(sk)->copied_seq - TCP_SKB_CB(skb)->seq;
+	return likely(*off < skb->len) ? skb : NULL;
 }
 
 #endif /* NVME_TCP_SKB_H */

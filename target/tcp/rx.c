@@ -283,10 +283,9 @@ static size_t tt_rx_bytes(void *ctx, const u8 *p, size_t len)
 	}
 }
 
-static int tt_rx_actor(read_descriptor_t *desc, struct sk_buff *skb,
-		       unsigned int offset, size_t len)
+static size_t tt_rx_skb(struct tt_conn *conn, struct sk_buff *skb,
+			unsigned int offset, size_t len)
 {
-	struct tt_conn *conn = desc->arg.data;
 	struct tt_rx *rx = &conn->rx;
 	size_t at;
 
@@ -294,6 +293,16 @@ static int tt_rx_actor(read_descriptor_t *desc, struct sk_buff *skb,
 
 	conn->stats.rx_bytes += at;
 	rx->budget -= min_t(size_t, at, rx->budget);
+	return at;
+}
+
+static int tt_rx_actor(read_descriptor_t *desc, struct sk_buff *skb,
+		       unsigned int offset, size_t len)
+{
+	struct tt_conn *conn = desc->arg.data;
+	struct tt_rx *rx = &conn->rx;
+	size_t at = tt_rx_skb(conn, skb, offset, len);
+
 	/* Nor need TCP look once more for what is not there. */
 	if (!rx->budget || rx->stalled ||
 	    skb_queue_is_last(&conn->sock->sk->sk_receive_queue, skb))
@@ -304,10 +313,19 @@ static int tt_rx_actor(read_descriptor_t *desc, struct sk_buff *skb,
 /* Returns whether there may be more. */
 static bool tt_rx_read(struct tt_conn *conn, unsigned int budget)
 {
-	read_descriptor_t desc = { .arg.data = conn, .count = 1 };
+	struct sock *sk = conn->sock->sk;
+	struct sk_buff *skb;
+	u32 off;
 
 	conn->rx.budget = budget;
-	tcp_read_sock(conn->sock->sk, &desc, tt_rx_actor);
+	skb = nvme_tcp_skb_lone(sk, &off);
+	if (likely(skb)) {
+		tcp_read_done(sk, tt_rx_skb(conn, skb, off, skb->len - off));
+	} else {
+		read_descriptor_t desc = { .arg.data = conn, .count = 1 };
+
+		tcp_read_sock(sk, &desc, tt_rx_actor);
+	}
 	return !conn->rx.budget || conn->rx.stalled;
 }
 
