@@ -362,6 +362,24 @@ static bool nth_batch_fill(struct nth_queue *q, bool new_pdus)
 
 /* --- sending a batch ----------------------------------------------------- */
 
+/*
+ * A little is sent as from a softirq: with the spinlock alone, which spares
+ * owning the socket. Nothing sleeps: MSG_DONTWAIT, sk->sk_allocation.
+ */
+static bool nth_sendmsg_quick(struct sock *sk, struct msghdr *msg, size_t len, int *ret)
+{
+	bool owned;
+
+	local_bh_disable();
+	bh_lock_sock(sk);
+	owned = sock_owned_by_user(sk);
+	if (!owned)
+		*ret = tcp_sendmsg_locked(sk, msg, len);
+	bh_unlock_sock(sk);
+	local_bh_enable();
+	return !owned;
+}
+
 static int nth_sendmsg(struct nth_queue *q, struct msghdr *msg, size_t len,
 		       enum nth_tx_from from)
 {
@@ -370,6 +388,8 @@ static int nth_sendmsg(struct nth_queue *q, struct msghdr *msg, size_t len,
 
 	if (from == NTH_TX_RECEIVER)
 		return tcp_sendmsg_locked(sk, msg, len);
+	if (len <= NTH_SEND_QUICK && nth_sendmsg_quick(sk, msg, len, &ret))
+		return ret;
 	lock_sock(sk);
 	ret = tcp_sendmsg_locked(sk, msg, len);
 	release_sock(sk);

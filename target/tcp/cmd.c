@@ -186,6 +186,15 @@ int tt_slot_alloc(struct tt_slot *slot, u32 len, gfp_t gfp)
 	unsigned int i;
 	u32 at = 0, n;
 
+	/* As a rule the one piece that it has will do. */
+	if (likely(slot->nr_have == 1 && len <= slot->mem &&
+		   page_ref_count(slot->bvec->bv_page) == 1)) {
+		slot->bvec->bv_offset = 0;
+		slot->bvec->bv_len = len;
+		i = 1;
+		goto done;
+	}
+
 	tt_slot_sift(slot);
 	/* Pieces are never larger than what is left to be found. */
 	if (size > slot->mem) {
@@ -216,6 +225,7 @@ int tt_slot_alloc(struct tt_slot *slot, u32 len, gfp_t gfp)
 		slot->bvec[i].bv_len = n;
 	}
 
+done:
 	req->bvec = slot->bvec;
 	req->nr_bvec = i;
 	slot->cur = 0;

@@ -13,6 +13,22 @@
 DEFINE_MUTEX(tt_conns_lock);	/* tt_conns, and counts of connections */
 LIST_HEAD(tt_conns);
 
+/* Wake the worker that stays; false: there is none. */
+static bool tt_conn_wake(struct tt_conn *conn)
+{
+	struct task_struct *task;
+
+	/* Pairs with tt_stay_work(): it sees what was added, or we see it leave. */
+	smp_mb();
+	/* It may be through with the connection, but not gone. */
+	rcu_read_lock();
+	task = READ_ONCE(conn->stays);
+	if (task)
+		wake_up_process(task);
+	rcu_read_unlock();
+	return task;
+}
+
 /**
  * tt_conn_kick - have the worker look
  * @conn: connection
@@ -27,6 +43,8 @@ void tt_conn_kick(struct tt_conn *conn)
 	int cpu = READ_ONCE(conn->cpu);
 
 	if (READ_ONCE(conn->worker) == current)
+		return;
+	if (tt_conn_wake(conn))
 		return;
 	if (READ_ONCE(conn->alone))
 		queue_work_on(cpu, tt_alone_wq, &conn->alone_work);
@@ -56,8 +74,13 @@ void tt_conn_weigh(struct tt_conn *conn, unsigned int company)
 		WRITE_ONCE(conn->alone, false);
 		conn->weighed = 0;
 		conn->company = 0;
+		conn->eager = 0;
 	}
 	conn->weighed_at = now;
+	if (++conn->eager >= TT_STAY_AFTER) {
+		conn->eager = 0;
+		tt_stay(conn);
+	}
 	conn->company += company;
 	if (++conn->weighed < (conn->alone ? TT_ALONE : TT_TRIAL))
 		return;
@@ -177,11 +200,17 @@ static void tt_conn_retry(struct work_struct *work)
 
 /* --- the worker ----------------------------------------------------------- */
 
-/*
- * All that a kick may have been about: one that found the worker running is not
- * repeated. Read without being the worker, too; then it is a hint.
+/**
+ * tt_conn_more - is there anything that a kick may have been about?
+ * @conn: connection
+ *
+ * One that found the worker running is not repeated. Read without being the
+ * worker, too; then it is a hint.
+ *
+ * Context: any.
+ * Return: whether the worker would find something.
  */
-static bool tt_conn_more(struct tt_conn *conn)
+bool tt_conn_more(struct tt_conn *conn)
 {
 	if (test_bit(TT_RX_KICK, &conn->flags) || !llist_empty(&conn->ready) ||
 	    unlikely(test_bit(TT_EOF, &conn->flags)))
@@ -195,39 +224,80 @@ static bool tt_conn_more(struct tt_conn *conn)
 	       !llist_empty(&conn->done) || !llist_empty(&conn->r2tq);
 }
 
+/**
+ * tt_conn_claim - be the worker
+ * @conn: connection
+ *
+ * Context: one of the connection's work items.
+ * Return: false: another of them is at it, and looks once more when it is through.
+ */
+bool tt_conn_claim(struct tt_conn *conn)
+{
+	return !cmpxchg(&conn->worker, NULL, current);
+}
+
+/**
+ * tt_conn_release - what was the worker's may be another item's
+ * @conn: connection
+ *
+ * Context: worker, which has to look once more, behind a full barrier: others
+ * may have looked at conn->worker after they added something.
+ */
+void tt_conn_release(struct tt_conn *conn)
+{
+	/* Pairs with tt_conn_claim() */
+	smp_store_release(&conn->worker, NULL);
+}
+
+/**
+ * tt_conn_round - do what is to be done
+ * @conn: connection that is not closing
+ *
+ * Context: worker; may sleep, not to be reclaimed by I/O.
+ * Return: whether there is more, whatever tt_conn_more() says.
+ */
+bool tt_conn_round(struct tt_conn *conn)
+{
+	bool busy;
+
+	if (unlikely(test_bit(TT_IDLE, &conn->flags))) {
+		clear_bit(TT_IDLE, &conn->flags);
+		tt_conn_watch_again(conn);
+	}
+	tt_rx_work(conn);
+	tt_run_ready(conn);
+	busy = tt_tx_work(conn);
+	/* Everything that came before the FIN has been looked at. */
+	if (unlikely(test_bit(TT_EOF, &conn->flags)) &&
+	    !test_bit(TT_RX_KICK, &conn->flags))
+		tt_conn_end(conn);
+	return busy;
+}
+
 static void tt_conn_run(struct tt_conn *conn)
 {
 	unsigned int noio;
 	bool busy = false;
 	int i = 0;
 
-	/* The other of the two work items is at it, and looks once more below. */
-	if (cmpxchg(&conn->worker, NULL, current))
+	if (!tt_conn_claim(conn))
 		return;
 	noio = memalloc_noio_save();
 	conn->stats.runs++;
 	do {
 		if (unlikely(test_bit(TT_CLOSING, &conn->flags)))
 			break;
-		if (unlikely(test_bit(TT_IDLE, &conn->flags))) {
-			clear_bit(TT_IDLE, &conn->flags);
-			tt_conn_watch_again(conn);
-		}
-		tt_rx_work(conn);
-		tt_run_ready(conn);
-		busy = tt_tx_work(conn);
-		/* Everything that came before the FIN has been looked at. */
-		if (unlikely(test_bit(TT_EOF, &conn->flags)) &&
-		    !test_bit(TT_RX_KICK, &conn->flags))
-			tt_conn_end(conn);
+		busy = tt_conn_round(conn);
 	} while ((busy || tt_conn_more(conn)) && ++i < TT_ROUNDS);
-	/* What was the worker's is the other item's, if that comes now. */
-	smp_store_release(&conn->worker, NULL);
+	/* Others have to have their turn, that is all: it is to be found again. */
+	if (unlikely(busy))
+		set_bit(TT_RX_KICK, &conn->flags);
+	tt_conn_release(conn);
 	/* Against who looked at conn->worker after a list was added to */
 	smp_mb();
 	memalloc_noio_restore(noio);
 
-	if (!test_bit(TT_CLOSING, &conn->flags) && (busy || tt_conn_more(conn)))
+	if (!test_bit(TT_CLOSING, &conn->flags) && tt_conn_more(conn))
 		tt_conn_kick(conn);
 }
 
@@ -399,6 +469,7 @@ static void tt_conn_end_work(struct work_struct *work)
 	tt_conn_shutdown(conn);
 	/* The worker arms both timers, until it looks at TT_CLOSING: it comes first. */
 	tt_conn_cancel(conn);
+	tt_stay_end(conn);
 	cancel_delayed_work_sync(&conn->watch);
 	cancel_delayed_work_sync(&conn->retry);
 
@@ -482,6 +553,7 @@ int tt_conn_open(struct tt_port *tp, struct socket *sock)
 	INIT_WORK(&conn->work, tt_conn_work);
 	INIT_WORK(&conn->alone_work, tt_conn_alone_work);
 	INIT_WORK(&conn->end_work, tt_conn_end_work);
+	tt_stay_init(conn);
 	INIT_DELAYED_WORK(&conn->watch, tt_conn_watch);
 	INIT_DELAYED_WORK(&conn->retry, tt_conn_retry);
 	INIT_LIST_HEAD(&conn->starving);

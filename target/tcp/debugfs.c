@@ -36,6 +36,7 @@ static const struct tt_column tt_columns[] = {
 	TT_COL("sends", sends),
 	TT_COL("send_full", send_full),
 	TT_COL("runs", runs),
+	TT_COL("stays", stays),
 	TT_COL("batches", batches),
 	TT_COL("starved", starved),
 	TT_COL("ddgst_errors", ddgst_errors),

@@ -11,6 +11,8 @@
 
 struct workqueue_struct *tt_wq;
 struct workqueue_struct *tt_alone_wq;
+struct workqueue_struct *tt_stay_wq;
+struct workqueue_struct *tt_stay_alone_wq;
 struct workqueue_struct *tt_end_wq;
 DECLARE_WAIT_QUEUE_HEAD(tt_idle);
 
@@ -72,6 +74,42 @@ static struct tgt_transport tt_ops = {
 
 const struct tgt_transport *tt_transport = &tt_ops;
 
+/* In the order in which they go */
+static const struct {
+	struct workqueue_struct **wq;
+	const char *name;
+	unsigned int flags;
+} tt_wqs[] = {
+	/* Unbound: whoever ends a connection may wait for the device. */
+	{ &tt_end_wq, "nvmet_tcp_end", WQ_MEM_RECLAIM | WQ_UNBOUND },
+	/* Without a rescuer: see stay.c */
+	{ &tt_stay_wq, "nvmet_tcp_stay", WQ_PERCPU },
+	{ &tt_stay_alone_wq, "nvmet_tcp_stay_alone", WQ_HIGHPRI | WQ_PERCPU },
+	{ &tt_alone_wq, "nvmet_tcp_alone", WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU },
+	{ &tt_wq, "nvmet_tcp", WQ_MEM_RECLAIM | WQ_PERCPU },
+};
+
+static void tt_wqs_destroy(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(tt_wqs); i++)
+		if (*tt_wqs[i].wq)
+			destroy_workqueue(*tt_wqs[i].wq);
+}
+
+static int __init tt_wqs_create(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(tt_wqs); i++) {
+		*tt_wqs[i].wq = alloc_workqueue("%s", tt_wqs[i].flags, 0, tt_wqs[i].name);
+		if (!*tt_wqs[i].wq)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int __init tt_init(void)
 {
 	int ret;
@@ -84,30 +122,17 @@ static int __init tt_init(void)
 	ret = tt_mem_init();
 	if (ret)
 		return ret;
-	ret = -ENOMEM;
-	tt_wq = alloc_workqueue("nvmet_tcp", WQ_MEM_RECLAIM | WQ_PERCPU, 0);
-	if (!tt_wq)
-		goto mem;
-	tt_alone_wq = alloc_workqueue("nvmet_tcp_alone",
-				      WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU, 0);
-	if (!tt_alone_wq)
-		goto wq;
-	/* Unbound: whoever ends a connection may wait for the device. */
-	tt_end_wq = alloc_workqueue("nvmet_tcp_end", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
-	if (!tt_end_wq)
-		goto alone_wq;
+	ret = tt_wqs_create();
+	if (ret)
+		goto wqs;
 	tt_debugfs_init();
 	ret = tgt_register_transport(&tt_ops);
 	if (!ret)
 		return 0;
 
 	tt_debugfs_exit();
-	destroy_workqueue(tt_end_wq);
-alone_wq:
-	destroy_workqueue(tt_alone_wq);
-wq:
-	destroy_workqueue(tt_wq);
-mem:
+wqs:
+	tt_wqs_destroy();
 	tt_mem_exit();
 	return ret;
 }
@@ -117,9 +142,7 @@ static void __exit tt_exit(void)
 {
 	tgt_unregister_transport(&tt_ops);
 	tt_debugfs_exit();
-	destroy_workqueue(tt_end_wq);
-	destroy_workqueue(tt_alone_wq);
-	destroy_workqueue(tt_wq);
+	tt_wqs_destroy();
 	tt_mem_exit();
 }
 

@@ -19,8 +19,8 @@
  *		and no owner, or process context through lock_sock(). Owns the
  *		receive half of the engine, conn->rx, conn->used and ->free, the
  *		slot table, and every slot in state RECV or R2T.
- *  worker	conn->work or ->alone_work, whichever has set conn->worker: never
- *		more than one at a time. Owns conn->tx, what it took from
+ *  worker	conn->work, ->alone_work or ->stay_work (stay.c), whichever has set
+ *		conn->worker: never more than one at a time. Owns conn->tx, what it took from
  *		conn->ready, ->done and ->r2tq, the starving slots, and every
  *		slot in state READY or DONE.
  *  core	slots in state CORE.
@@ -38,9 +38,10 @@
  *  workqueue of its own, never the worker's. It is the only way out:
  *   1. the socket's callbacks are put back under sk_callback_lock, so no
  *	callback is running or will run: no softirq receive, no kick from there
- *   2. the socket is shut down, the worker is cancelled, and then the timers,
- *	which it arms: a late kick makes it look at TT_CLOSING and leave. No
- *	rx, no tx.
+ *   2. the socket is shut down, the worker is cancelled, one that stays is woken
+ *	and waited for, and then the timers are cancelled, which it arms: a
+ *	late kick makes it look at TT_CLOSING and leave. No rx, no tx. Nobody
+ *	stays from now on: only a worker at work asks for that.
  *   3. tgt_queue_stop(): parked AERs come back as aborted
  *   4. slots that wait for data, memory or the worker are completed as aborted
  *   5. the open connection's count is dropped, the rest waited for: the block
@@ -79,6 +80,12 @@ enum tt_limits {
 	TT_COMPANY	= 64,		/* commands of a trial that are not few */
 	TT_ALONE	= 1024,		/* batches until the next trial */
 	TT_PAUSE	= HZ / 8,	/* ... which there is after one at once */
+	TT_STAYERS	= 64,		/* workers that stay, of all connections; see stay.c */
+	TT_STAY_AFTER	= 64,		/* batches without a pause until one does */
+	TT_STAY_RUNS	= 32,		/* ... and what it wants to see */
+	TT_STAY_TICK	= HZ / 8,	/* ... in that time */
+	TT_SOCK_RESERVE	= 16 << 10,	/* bytes that its socket then keeps charged */
+	TT_SEND_QUICK	= 16 << 10,	/* bytes of a sendmsg that interrupts wait for */
 	TT_RX_BUDGET	= 1 << 20,	/* bytes per round */
 	TT_RX_COPY	= 8 << 10,	/* bytes of one memcpy */
 	TT_LINGER_MS	= 2000,		/* for the peer's FIN after a TermReq */
@@ -99,6 +106,7 @@ enum tt_flag {
 	TT_SPACE,		/* write_space came since the last sendmsg */
 	TT_LIVE,		/* Connect succeeded, slots are there */
 	TT_IDLE,		/* nobody watches: see tt_conn_watch() */
+	TT_STAY,		/* conn->stay_work is queued or runs: see stay.c */
 };
 
 enum tt_slot_state {
@@ -208,6 +216,7 @@ struct tt_stats {
 	u64 sends;
 	u64 send_full;		/* ... that the socket did not take whole */
 	u64 runs;		/* wakeups of the worker */
+	u64 stays;		/* times that a worker stayed */
 	u64 batches;		/* times the worker found commands ready */
 	u64 starved;
 };
@@ -225,6 +234,12 @@ struct tt_conn {
 	struct task_struct *worker;	/* while it runs; either of: */
 	struct work_struct work;
 	struct work_struct alone_work;	/* no item may change its workqueue */
+
+	struct task_struct *stays;	/* runs stay_work; under RCU */
+	struct work_struct stay_work;	/* see stay.c */
+	struct timer_list stay_timer;
+	unsigned int eager;		/* worker: batches since a pause */
+	bool stay_ticked;
 
 	struct tt_rx rx;
 	struct llist_node *used;	/* rx context: free, of those once freed */
@@ -273,6 +288,8 @@ struct tt_port {
 extern const struct tgt_transport *tt_transport;
 extern struct workqueue_struct *tt_wq;		/* all but conn->end_work; per CPU */
 extern struct workqueue_struct *tt_alone_wq;	/* conn->alone_work; high priority */
+extern struct workqueue_struct *tt_stay_wq;	/* conn->stay_work; */
+extern struct workqueue_struct *tt_stay_alone_wq; /* ... it too, of high priority */
 extern struct workqueue_struct *tt_end_wq;	/* conn->end_work, may wait for devices */
 extern wait_queue_head_t tt_idle;
 extern unsigned int tt_connect_timeout;
@@ -297,11 +314,20 @@ int tt_conn_open(struct tt_port *tp, struct socket *sock);
 void tt_conn_end(struct tt_conn *conn);
 void tt_conn_kick(struct tt_conn *conn);
 void tt_conn_weigh(struct tt_conn *conn, unsigned int company);
+bool tt_conn_more(struct tt_conn *conn);
+bool tt_conn_claim(struct tt_conn *conn);
+bool tt_conn_round(struct tt_conn *conn);
+void tt_conn_release(struct tt_conn *conn);
 void tt_conn_fatal(struct tt_conn *conn);
 int tt_conn_go_live(struct tt_conn *conn);
 void tt_transport_close(struct tgt_queue *q);
 void tt_transport_traddr(struct tgt_queue *q, char *buf, size_t size);
 void tt_transport_host_traddr(struct tgt_queue *q, char *buf, size_t size);
+
+/* stay.c */
+void tt_stay_init(struct tt_conn *conn);
+void tt_stay(struct tt_conn *conn);
+void tt_stay_end(struct tt_conn *conn);
 
 /* rx.c */
 void tt_rx_softirq(struct tt_conn *conn);

@@ -300,6 +300,40 @@ static bool tt_tx_fill(struct tt_conn *conn)
 
 /* --- the socket ----------------------------------------------------------- */
 
+/*
+ * A little is sent as from a softirq: with the spinlock alone, which spares
+ * owning the socket. Returns false when that is not to be; where it was for lack
+ * of memory, there may be some for who can wait.
+ */
+static bool tt_tx_quick(struct sock *sk, struct msghdr *msg, size_t bytes, int *ret)
+{
+	const gfp_t gfp = sk->sk_allocation;
+
+	*ret = 0;
+	local_bh_disable();
+	bh_lock_sock(sk);
+	if (!sock_owned_by_user(sk)) {
+		sk->sk_allocation = GFP_ATOMIC | __GFP_NOWARN;
+		*ret = tcp_sendmsg_locked(sk, msg, bytes);
+		sk->sk_allocation = gfp;
+	}
+	bh_unlock_sock(sk);
+	local_bh_enable();
+	return *ret > 0;
+}
+
+static int tt_tx_send(struct sock *sk, struct msghdr *msg, size_t bytes)
+{
+	int ret;
+
+	if (bytes <= TT_SEND_QUICK && tt_tx_quick(sk, msg, bytes, &ret))
+		return ret;
+	lock_sock(sk);
+	ret = tcp_sendmsg_locked(sk, msg, bytes);
+	release_sock(sk);
+	return ret;
+}
+
 /* Returns 1 when the whole batch is out, 0 when the socket is full, -errno. */
 static int tt_tx_flush(struct tt_conn *conn, bool more)
 {
@@ -317,9 +351,7 @@ static int tt_tx_flush(struct tt_conn *conn, bool more)
 		iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, &tx->bv[tx->first],
 			      tx->nr - tx->first, tx->bytes);
 		clear_bit(TT_SPACE, &conn->flags);
-		lock_sock(sk);
-		ret = tcp_sendmsg_locked(sk, &msg, tx->bytes);
-		release_sock(sk);
+		ret = tt_tx_send(sk, &msg, tx->bytes);
 		conn->stats.sends++;
 		if (ret == -EAGAIN || ret == -ENOMEM || ret == -ENOBUFS) {
 			conn->stats.send_full++;
