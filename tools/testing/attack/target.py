@@ -32,6 +32,7 @@ import table                                                    # noqa: E402
 from peers import Closed, Crowd, Peer                                  # noqa: E402
 
 PROBE = 0x5a5a
+COMMANDS = ("admin", "disc", "io")      # phases in which a connection may take any
 RST = struct.pack("ii", 1, 0)
 
 
@@ -58,7 +59,9 @@ class Conn(Peer):
         """As far as the phase says"""
         if self.phase != "tcp":
             yield from self.ic(dgst=hd | dd << 1, maxr2t=3)
-        if self.phase == "admin":
+        if self.phase == "disc":
+            self.nqn = peers.DISCOVERY
+        if self.phase in ("admin", "disc"):
             yield from self.admin()
         elif self.phase == "io":
             yield from self.player.need_owner()
@@ -217,7 +220,7 @@ class Conn(Peer):
         """A harmless command, to see whether the connection lives"""
         if self.phase == "io":
             pdu = peers.capsule(peers.sqe(0, PROBE, 1))
-        elif self.phase == "admin":
+        elif self.phase in ("admin", "disc"):
             pdu = peers.capsule(peers.sqe(0x18, PROBE))
         else:
             pdu = peers.prop_get(PROBE, 0, True)
@@ -235,7 +238,7 @@ class Conn(Peer):
         # Behind the probe's answer: for what is slow, or to see that nothing comes
         self.grace = 0.3 if "lives" in row.expected else 10
         # In one send with what it probes; but before Connect there is one slot
-        if self.phase in ("admin", "io") and not self.gone and "timeout" not in row.expected:
+        if self.phase in COMMANDS and not self.gone and "timeout" not in row.expected:
             self.out.append(self.probe())
             self.asked = True
         self.flush()
@@ -369,7 +372,7 @@ class Player(table.Score):
             got += str(e) or "stuck"
         self.busy[row.line] = self.busy.get(row.line, 0) + time.monotonic() - begun
         alive = got == "ok" or got.startswith("sc ")
-        if alive and row.phase in ("admin", "io") and len(c.answers) >= c.sent and \
+        if alive and row.phase in COMMANDS and len(c.answers) >= c.sent and \
                 not any(s.word == "aer" for s in row.steps):
             self.pool.setdefault(key, []).append(c)
         elif c:

@@ -17,6 +17,7 @@ HDR, SEQ, HDGST, RANGE, LIMIT, PARAM = 1, 2, 3, 4, 5, 6
 HLEN = {ICREQ: 128, ICRESP: 128, H2C_TERM: 24, C2H_TERM: 24, CMD: 72, RSP: 24, H2C_DATA: 24,
         C2H_DATA: 24, R2T: 24}
 HOSTNQN = b"nqn.2014-08.org.nvmexpress:uuid:hostile"
+DISCOVERY = "nqn.2014-08.org.nvmexpress.discovery"
 
 TABLE = []
 for _i in range(256):
