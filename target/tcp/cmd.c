@@ -291,21 +291,24 @@ void tt_slot_put(struct tt_slot *slot)
 {
 	struct tt_conn *conn = slot->conn;
 
-	if (slot->mem && (slot->mem > TT_SLOT_CACHE || tt_mem_above(tt_mem_max() / 4)))
+	/* The Connect's is not in conn->slots, where its TTAGs would be sought. */
+	bool over = slot == &conn->first && conn->slots != slot;
+
+	if (slot->mem && (slot->mem > TT_SLOT_CACHE || over ||
+			  tt_mem_above(tt_mem_max() / 4)))
 		tt_slot_drop_pages(slot);
 	if (slot->bvec != slot->small)
 		tt_slot_free_mem(slot);
 	tt_slot_state(slot, TT_FREE);
-	/* The Connect's is not in conn->slots, where its TTAGs would be sought. */
-	if (likely(slot != &conn->first || conn->slots == slot))
+	if (likely(!over))
 		llist_add(&slot->node, &conn->freed);
 }
 
 /**
  * tt_slots_trim - free slots shall keep no memory
- * @conn: idle for some time
+ * @conn: connection, on the list or with its watch running
  *
- * Context: may sleep; not the connection's end.
+ * Context: may sleep.
  */
 void tt_slots_trim(struct tt_conn *conn)
 {
@@ -320,6 +323,23 @@ void tt_slots_trim(struct tt_conn *conn)
 	for (node = conn->used; node; node = node->next)
 		tt_slot_drop_pages(llist_entry(node, struct tt_slot, node));
 	release_sock(conn->sock->sk);
+}
+
+/**
+ * tt_mem_shrink - the limit may have become lower
+ *
+ * What free slots keep was little of the old one, and may be all of the new one.
+ *
+ * Context: may sleep.
+ */
+void tt_mem_shrink(void)
+{
+	struct tt_conn *conn;
+
+	mutex_lock(&tt_conns_lock);
+	list_for_each_entry(conn, &tt_conns, entry)
+		tt_slots_trim(conn);
+	mutex_unlock(&tt_conns_lock);
 }
 
 /**

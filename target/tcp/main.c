@@ -34,7 +34,22 @@ unsigned int tt_max_port_conns;
 module_param_named(max_port_connections, tt_max_port_conns, uint, 0644);
 MODULE_PARM_DESC(max_port_connections, "connections of one port, 0: any (default)");
 
-module_param_named(mem_limit, tt_mem_limit, ulong, 0644);
+static int tt_mem_limit_set(const char *val, const struct kernel_param *kp)
+{
+	int ret = param_set_ulong(val, kp);
+
+	if (!ret)
+		tt_mem_shrink();
+	return ret;
+}
+
+static const struct kernel_param_ops tt_mem_limit_ops = {
+	.set	= tt_mem_limit_set,
+	.get	= param_get_ulong,
+};
+
+module_param_cb(mem_limit, &tt_mem_limit_ops, &tt_mem_limit, 0644);
+__MODULE_PARM_TYPE(mem_limit, "ulong");
 MODULE_PARM_DESC(mem_limit,
 		 "bytes of data memory for all connections, 0: a quarter of the machine's (default)");
 

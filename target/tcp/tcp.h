@@ -347,6 +347,7 @@ void tt_slot_init(struct tt_conn *conn, struct tt_slot *slot, u16 idx);
 struct tt_slot *tt_slot_get(struct tt_conn *conn);
 void tt_slot_put(struct tt_slot *slot);
 void tt_slots_trim(struct tt_conn *conn);
+void tt_mem_shrink(void);
 int tt_slot_alloc(struct tt_slot *slot, u32 len, gfp_t gfp);
 void tt_slot_drop_pages(struct tt_slot *slot);
 void tt_slot_free_mem(struct tt_slot *slot);
