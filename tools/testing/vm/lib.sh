@@ -243,12 +243,15 @@ simple_target() {
 # ---- the host ------------------------------------------------------------
 
 # ctrls NQN: the names of its controllers
+# attr FILE: its line in $REPLY, without a process; false when it has gone
+attr() { { read -r < "$1"; } 2> /dev/null; }
+
 ctrls() {
 	local c
 
 	for c in /sys/class/nvme/nvme*; do
-		if [[ -e $c/subsysnqn && $(cat "$c/subsysnqn" 2> /dev/null) == "$1" &&
-		      $(cat "$c/transport" 2> /dev/null) == tcp ]]; then
+		if attr "$c/subsysnqn" && [[ $REPLY == "$1" ]] &&
+		   attr "$c/transport" && [[ $REPLY == tcp ]]; then
 			echo "${c##*/}"
 		fi
 	done
