@@ -453,14 +453,14 @@ static void nth_recover(struct nth_ctrl *ctrl)
 static void nth_error_work(struct work_struct *work)
 {
 	struct nth_ctrl *ctrl = container_of(work, struct nth_ctrl, error_work);
+	bool all = test_and_clear_bit(NTH_C_RECOVER, &ctrl->flags);
 	unsigned int qid;
 
 	/*
 	 * Who deletes the controller waits for this first, but may have come when
 	 * the state was changed and the work was not yet queued. It is his then.
 	 */
-	if (test_and_clear_bit(NTH_C_RECOVER, &ctrl->flags) &&
-	    nvme_ctrl_state(&ctrl->ctrl) == NVME_CTRL_RESETTING) {
+	if (all && nvme_ctrl_state(&ctrl->ctrl) == NVME_CTRL_RESETTING) {
 		nth_recover(ctrl);
 		return;
 	}
@@ -471,8 +471,13 @@ static void nth_error_work(struct work_struct *work)
 	for (qid = 0; qid < ctrl->max_queues; qid++) {
 		struct nth_queue *q = READ_ONCE(ctrl->queues[qid]);
 
-		if (q && nth_queue_down_failed(q))
-			nth_cancel_queue(q);
+		if (!q)
+			continue;
+		if (all)
+			nth_queue_down(q);
+		else if (!nth_queue_down_failed(q))
+			continue;
+		nth_cancel_queue(q);
 	}
 }
 
