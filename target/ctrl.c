@@ -253,7 +253,7 @@ u16 tgt_ctrl_create(struct tgt_queue *q, struct tgt_subsys *subsys,
 	if (sqsize >= max_t(u16, size, NVME_AQ_DEPTH))
 		return NVME_SC_CONNECT_INVALID_PARAM | NVME_STATUS_DNR;
 
-	ctrl = kvzalloc(sizeof(*ctrl), GFP_KERNEL);
+	ctrl = kvzalloc(sizeof(*ctrl), GFP_KERNEL | __GFP_NOWARN);
 	if (!ctrl)
 		return NVME_SC_INTERNAL;
 	status = new_cntlid(ctrl, subsys);

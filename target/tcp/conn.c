@@ -331,8 +331,10 @@ int tt_conn_go_live(struct tt_conn *conn)
 	struct tt_slot *slots = NULL;
 
 	if (n && n <= TT_SLOTS_MAX)
-		slots = kvcalloc(n, sizeof(*slots), GFP_KERNEL);
+		slots = kvcalloc(n, sizeof(*slots), GFP_KERNEL | __GFP_NOWARN);
 	if (!slots) {
+		pr_warn_ratelimited("%pISpc: queue %u: no memory for %u commands, closing\n",
+				    &conn->peer, conn->q.qid, n);
 		tt_conn_end(conn);
 		return -ENOMEM;
 	}
