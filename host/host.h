@@ -46,8 +46,6 @@ enum nth_limits {
 
 	/* Bytes that a socket keeps charged, of what it once was for */
 	NTH_SOCK_RESERVE	= 16 * 1024,
-	/* A sendmsg of so many bytes may have interrupts wait for it */
-	NTH_SEND_QUICK		= 16 * 1024,
 
 	/* Bytes that one data_ready may process before a worker takes over */
 	NTH_RX_BUDGET		= 256 * 1024,

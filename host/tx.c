@@ -296,6 +296,8 @@ static bool nth_begin_pdu(struct nth_queue *q)
 {
 	struct nth_tx *tx = &q->tx;
 
+	if (!tx->next_sub && llist_empty(&tx->submitted) && list_empty(&tx->grants))
+		return false;
 	tx->grant_turn = !tx->grant_turn;
 	/* Who adds to the grants looks for a sender afterwards. */
 	if (list_empty(&tx->grants))
@@ -362,24 +364,6 @@ static bool nth_batch_fill(struct nth_queue *q, bool new_pdus)
 
 /* --- sending a batch ----------------------------------------------------- */
 
-/*
- * A little is sent as from a softirq: with the spinlock alone, which spares
- * owning the socket. Nothing sleeps: MSG_DONTWAIT, sk->sk_allocation.
- */
-static bool nth_sendmsg_quick(struct sock *sk, struct msghdr *msg, size_t len, int *ret)
-{
-	bool owned;
-
-	local_bh_disable();
-	bh_lock_sock(sk);
-	owned = sock_owned_by_user(sk);
-	if (!owned)
-		*ret = tcp_sendmsg_locked(sk, msg, len);
-	bh_unlock_sock(sk);
-	local_bh_enable();
-	return !owned;
-}
-
 static int nth_sendmsg(struct nth_queue *q, struct msghdr *msg, size_t len,
 		       enum nth_tx_from from)
 {
@@ -388,8 +372,6 @@ static int nth_sendmsg(struct nth_queue *q, struct msghdr *msg, size_t len,
 
 	if (from == NTH_TX_RECEIVER)
 		return tcp_sendmsg_locked(sk, msg, len);
-	if (len <= NTH_SEND_QUICK && nth_sendmsg_quick(sk, msg, len, &ret))
-		return ret;
 	lock_sock(sk);
 	ret = tcp_sendmsg_locked(sk, msg, len);
 	release_sock(sk);

@@ -85,7 +85,7 @@ enum tt_limits {
 	TT_STAY_RUNS	= 32,		/* ... and what it wants to see */
 	TT_STAY_TICK	= HZ / 8,	/* ... in that time */
 	TT_SOCK_RESERVE	= 16 << 10,	/* bytes that its socket then keeps charged */
-	TT_SEND_QUICK	= 16 << 10,	/* bytes of a sendmsg that interrupts wait for */
+	TT_SEND_QUICK	= 8 << 10,	/* bytes of a sendmsg that interrupts wait for */
 	TT_RX_BUDGET	= 1 << 20,	/* bytes per round */
 	TT_RX_COPY	= 8 << 10,	/* bytes of one memcpy */
 	TT_LINGER_MS	= 2000,		/* for the peer's FIN after a TermReq */
