@@ -10,9 +10,10 @@
  *
  * Who stays is bounded: TT_STAYERS for the module, far below what a workqueue
  * lets run on one CPU; asleep, a worker does not count against those that its
- * pool lets run. One with few commands in TT_STAY_TICK leaves, and so does one
- * whose connection has moved to another CPU, or is to be waited for otherwise
- * (tt_conn_weigh()).
+ * pool lets run. One that does not come to sleep has nothing to gain and keeps
+ * other items of its pool waiting: it leaves to the two items, which take turns.
+ * So does one with few commands in TT_STAY_TICK, and one whose connection has
+ * moved to another CPU, or is to be waited for otherwise (tt_conn_weigh()).
  *
  * TT_STAY is set while the item is queued or runs; clearing it is the last that
  * it does to the connection.
@@ -76,6 +77,7 @@ static void tt_stay_work(struct work_struct *work)
 	const bool alone = READ_ONCE(conn->alone);
 	const int cpu = READ_ONCE(conn->cpu);
 	u64 runs = conn->stats.runs;
+	unsigned int rounds = 0;
 	bool busy = false;
 
 	tt_stay_reserve(conn, true);
@@ -88,6 +90,8 @@ static void tt_stay_work(struct work_struct *work)
 		if (unlikely(test_bit(TT_CLOSING, &conn->flags)))
 			break;
 		if (busy || tt_conn_more(conn)) {
+			if (++rounds > TT_ROUNDS)
+				break;
 			__set_current_state(TASK_RUNNING);
 			busy = tt_stay_run(conn);
 			continue;
@@ -102,7 +106,11 @@ static void tt_stay_work(struct work_struct *work)
 			mod_timer(&conn->stay_timer, jiffies + TT_STAY_TICK);
 		}
 		schedule();
+		rounds = 0;
 	}
+	/* It is to be found again. */
+	if (unlikely(busy))
+		set_bit(TT_RX_KICK, &conn->flags);
 	__set_current_state(TASK_RUNNING);
 	timer_delete_sync(&conn->stay_timer);
 	tt_stay_reserve(conn, false);
