@@ -376,7 +376,8 @@ tcp_ctrls() {
 }
 no_tcp_ctrls() { [[ -z $(tcp_ctrls) ]]; }
 # Everything but TIME-WAIT, which is TCP's own business
-no_sockets() { [[ -z $(ss -Htan state all exclude time-wait "( sport = :$SVC or dport = :$SVC )") ]]; }
+sockets() { ss -Htano state all exclude time-wait "( sport = :$SVC or dport = :$SVC )"; }
+no_sockets() { [[ -z $(sockets) ]]; }
 unloaded() { [[ ! -e /sys/module/${1//-/_} ]]; }
 
 # check_clean: nothing of NVMe over TCP is left on this machine, and every
@@ -388,7 +389,10 @@ check_clean() {
 	for d in $NVMET/subsystems/* $NVMET/ports/* $NVMET/hosts/*; do
 		[[ ! -d $d ]] || fail "left in the target's configuration: $d"
 	done
-	wait_for 20 "sockets of port $SVC to close" no_sockets
+	if ! (wait_for 20 "sockets of port $SVC to close" no_sockets); then
+		sockets
+		exit 1
+	fi
 	for m in nvme-tcp nvmet-tcp nvmet; do
 		[[ -e /sys/module/${m//-/_} ]] || continue
 		wait_for 20 "module $m to be unused (refcount $(cat "/sys/module/${m//-/_}/refcnt"))" \
