@@ -169,15 +169,15 @@ static void nth_sock_options(struct nth_queue *q)
 	}
 
 	/*
-	 * Sending may be what frees memory: nothing in it may wait for memory
-	 * to be freed, nor use the page fragment of the task, which belongs to
-	 * what that task was doing.
-	 */
-	/*
 	 * What a few segments of it are charged as is kept between commands. TCP
 	 * looks for that before it takes the short way with one that arrives.
 	 */
 	sk->sk_reserved_mem = NTH_SOCK_RESERVE;
+	/*
+	 * Sending may be what frees memory: nothing in it may wait for memory
+	 * to be freed, nor use the page fragment of the task, which belongs to
+	 * what that task was doing.
+	 */
 	sk->sk_allocation = GFP_ATOMIC;
 	sk_set_use_task_frag(sk, false);
 #ifdef CONFIG_NET_RX_BUSY_POLL

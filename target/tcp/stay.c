@@ -18,6 +18,8 @@
  * TT_STAY is set while the item is queued or runs; clearing it is the last that
  * it does to the connection.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <net/sock.h>
@@ -162,7 +164,10 @@ void tt_stay_end(struct tt_conn *conn)
 	/* It looks at TT_CLOSING, which is set, before it sleeps. */
 	tt_conn_kick(conn);
 	/* Pairs with clear_bit_unlock() of the worker. */
-	wait_event(tt_idle, !test_bit_acquire(TT_STAY, &conn->flags));
+	while (!wait_event_timeout(tt_idle, !test_bit_acquire(TT_STAY, &conn->flags),
+				   30 * HZ))
+		pr_warn("%pISpc: queue %u: the worker does not leave\n", &conn->peer,
+			conn->q.qid);
 }
 
 void tt_stay_init(struct tt_conn *conn)

@@ -242,10 +242,10 @@ simple_target() {
 
 # ---- the host ------------------------------------------------------------
 
-# ctrls NQN: the names of its controllers
 # attr FILE: its line in $REPLY, without a process; false when it has gone
 attr() { { read -r < "$1"; } 2> /dev/null; }
 
+# ctrls NQN: the names of its controllers
 ctrls() {
 	local c
 
