@@ -470,7 +470,7 @@ static enum nvme_tcp_ev rx_header(struct nvme_tcp_conn *c, const u8 *buf,
 }
 
 /**
- * nvme_tcp_rx_feed - judge the next bytes of the stream
+ * nvme_tcp_rx_judge - judge the next bytes of the stream, for nvme_tcp_rx_feed()
  * @c: connection
  * @buf: the bytes that follow those used so far
  * @len: how many there are; 0 is fine
@@ -482,8 +482,8 @@ static enum nvme_tcp_ev rx_header(struct nvme_tcp_conn *c, const u8 *buf,
  * Context: the receiver's; any. Does not sleep and takes no lock.
  * Return: enum nvme_tcp_ev.
  */
-enum nvme_tcp_ev nvme_tcp_rx_feed(struct nvme_tcp_conn *c, const u8 *buf,
-				  size_t len, size_t *used)
+enum nvme_tcp_ev nvme_tcp_rx_judge(struct nvme_tcp_conn *c, const u8 *buf,
+				   size_t len, size_t *used)
 {
 	size_t at;
 
@@ -527,7 +527,7 @@ enum nvme_tcp_ev nvme_tcp_rx_feed(struct nvme_tcp_conn *c, const u8 *buf,
 	c->state = PDU_RX_IDLE;
 	return NVME_TCP_EV_DONE;
 }
-EXPORT_SYMBOL_GPL(nvme_tcp_rx_feed);
+EXPORT_SYMBOL_GPL(nvme_tcp_rx_judge);
 
 /**
  * nvme_tcp_rx_take - the consumer has moved payload

@@ -52,19 +52,6 @@ extern const struct pdu_rule pdu_rules[NVME_TCP_TYPES];
 /* [role of the receiver][type][phase], enum pdu_cell */
 extern const u8 pdu_phases[2][NVME_TCP_TYPES][NVME_TCP_PHASES];
 
-/* Where the receive half is in the byte stream: conn->state */
-enum pdu_rx_state {
-	PDU_RX_IDLE,		/* the next byte is the first of a PDU */
-	PDU_RX_HDR,		/* some of the header is in conn->hdr */
-	PDU_RX_PAD,		/* header judged; pad_left bytes up to PDO */
-	PDU_RX_DATA,		/* data_left bytes are the consumer's */
-	PDU_RX_DDGST,		/* pad_left bytes of the digest to go; it is
-				 * gathered behind the longest header
-				 */
-	PDU_RX_DONE,		/* nothing but the event is missing */
-	PDU_RX_DEAD,
-};
-
 /* Of the entries themselves the transport looks at these only */
 enum {
 	PDU_OPC_FABRICS		= 0x7f,

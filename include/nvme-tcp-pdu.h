@@ -124,6 +124,19 @@ struct nvme_tcp_err {
 	const char *what;	/* for the log: static, names the field */
 };
 
+/* Where the receive half is in the byte stream: conn->state; private */
+enum pdu_rx_state {
+	PDU_RX_IDLE,		/* the next byte is the first of a PDU */
+	PDU_RX_HDR,		/* some of the header is in conn->hdr */
+	PDU_RX_PAD,		/* header judged; pad_left bytes up to PDO */
+	PDU_RX_DATA,		/* data_left bytes are the consumer's */
+	PDU_RX_DDGST,		/* pad_left bytes of the digest to go; it is
+				 * gathered behind the longest header
+				 */
+	PDU_RX_DONE,		/* nothing but the event is missing */
+	PDU_RX_DEAD,
+};
+
 /*
  * One connection, in one role.
  *
@@ -240,8 +253,25 @@ void nvme_tcp_conn_dead(struct nvme_tcp_conn *c);
  *  ERROR: c->err is set and the phase is DEAD. Feeding on gives ERROR again.
  *	No TermReq goes out when c->err.fes is 0.
  */
-enum nvme_tcp_ev nvme_tcp_rx_feed(struct nvme_tcp_conn *c, const u8 *buf,
-				  size_t len, size_t *used);
+enum nvme_tcp_ev nvme_tcp_rx_judge(struct nvme_tcp_conn *c, const u8 *buf,
+				   size_t len, size_t *used);
+
+static inline enum nvme_tcp_ev nvme_tcp_rx_feed(struct nvme_tcp_conn *c, const u8 *buf,
+						size_t len, size_t *used)
+{
+	/* That payload is next, or nothing any more, takes no judgement. */
+	if (c->state == PDU_RX_DATA || c->state == PDU_RX_DONE) {
+		if (READ_ONCE(c->phase) != NVME_TCP_PHASE_DEAD &&
+		    (c->state == PDU_RX_DONE || len)) {
+			*used = 0;
+			if (c->state == PDU_RX_DATA)
+				return NVME_TCP_EV_DATA;
+			c->state = PDU_RX_IDLE;
+			return NVME_TCP_EV_DONE;
+		}
+	}
+	return nvme_tcp_rx_judge(c, buf, len, used);
+}
 
 /*
  * @n payload bytes were moved. With c->want_ddgst, @crc is
