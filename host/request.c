@@ -218,6 +218,37 @@ static blk_status_t nth_queue_rq(struct blk_mq_hw_ctx *hctx,
 	return BLK_STS_OK;
 }
 
+/*
+ * All that a plug has gathered, without the block layer's way of issuing each
+ * alone. What is not as it should be stays on the list, and with it what comes
+ * after: nth_queue_rq() is asked for these.
+ */
+static void nth_queue_rqs(compat_rq_list *list)
+{
+	struct nth_queue *q = NULL;
+	struct request *rq;
+
+	while ((rq = rq_list_peek(list))) {
+		struct nth_queue *of = rq->mq_hctx->driver_data;
+
+		if (unlikely(q && of != q))
+			nth_tx_run(q, NTH_TX_SUBMITTER);
+		q = of;
+		if (unlikely(!nvme_check_ready(&q->ctrl->ctrl, rq,
+					       test_bit(NTH_Q_LIVE, &q->flags))))
+			break;
+		/* Older kernels leave it to whoever issues: nth_find_cmd() */
+		rq->mq_hctx->tags->rqs[rq->tag] = rq;
+		if (unlikely(nvme_setup_cmd(rq->q->queuedata, rq)))
+			break;
+		rq_list_pop(list);
+		nth_map_data(blk_mq_rq_to_pdu(rq), q, rq);
+		nth_send(blk_mq_rq_to_pdu(rq), q, rq, false);
+	}
+	if (likely(q))
+		nth_tx_run(q, NTH_TX_SUBMITTER);
+}
+
 static void nth_commit_rqs(struct blk_mq_hw_ctx *hctx)
 {
 	struct nth_queue *q = hctx->driver_data;
@@ -356,6 +387,7 @@ const struct blk_mq_ops nth_admin_ops = {
 
 const struct blk_mq_ops nth_io_ops = {
 	.queue_rq	= nth_queue_rq,
+	.queue_rqs	= nth_queue_rqs,
 	.commit_rqs	= nth_commit_rqs,
 	.complete	= nvme_complete_rq,
 	.init_request	= nth_init_request,

@@ -9,6 +9,13 @@
 #include <linux/fs.h>
 #include <linux/slab.h>
 
+/* What ->queue_rqs() gets a pointer to, for rq_list_peek() and rq_list_pop() */
+#ifdef HAVE_QUEUE_RQS_LIST
+typedef struct rq_list compat_rq_list;
+#else
+typedef struct request *compat_rq_list;
+#endif
+
 #ifndef HAVE_BDEV_FILE_OPEN_BY_PATH
 /*
  * An open block device was not a file yet, and closing one needs the mode that
