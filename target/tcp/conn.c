@@ -6,6 +6,7 @@
 
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 #include <net/tcp.h>
 
 #include "tcp.h"
@@ -318,6 +319,27 @@ static void tt_conn_cancel(struct tt_conn *conn)
 }
 
 /*
+ * To the page: slots are most of what an idle connection costs, and the slab
+ * allocator would round 128 of them up by a quarter.
+ */
+static struct tt_slot *tt_slots_alloc(unsigned int n)
+{
+	const gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN;
+	const size_t size = n * sizeof(struct tt_slot);
+	void *slots = alloc_pages_exact(size, gfp | __GFP_NORETRY);
+
+	return slots ?: __vmalloc(size, gfp);
+}
+
+static void tt_slots_free(struct tt_slot *slots, unsigned int n)
+{
+	if (is_vmalloc_addr(slots))
+		vfree(slots);
+	else
+		free_pages_exact(slots, n * sizeof(*slots));
+}
+
+/*
  * The Connect has succeeded: one slot per entry of the queue. To be called
  * before the host can know.
  *
@@ -331,7 +353,7 @@ int tt_conn_go_live(struct tt_conn *conn)
 	struct tt_slot *slots = NULL;
 
 	if (n && n <= TT_SLOTS_MAX)
-		slots = kvcalloc(n, sizeof(*slots), GFP_KERNEL | __GFP_NOWARN);
+		slots = tt_slots_alloc(n);
 	if (!slots) {
 		pr_warn_ratelimited("%pISpc: queue %u: no memory for %u commands, closing\n",
 				    &conn->peer, conn->q.qid, n);
@@ -442,7 +464,7 @@ static void tt_conn_free(struct tt_conn *conn)
 	if (conn->slots != &conn->first) {
 		for (i = 0; i < conn->nslots; i++)
 			tt_slot_free_mem(&conn->slots[i]);
-		kvfree(conn->slots);
+		tt_slots_free(conn->slots, conn->nslots);
 	}
 	sock_release(conn->sock);
 	kfree(conn);
