@@ -153,7 +153,7 @@ static void tt_conn_watch_again(struct tt_conn *conn)
  * What a connection is given time for: at first, to get through Connect; then
  * to move its data on, looked at now and then; after a TermReq, to close.
  *
- * Where nothing is to be moved, nobody looks: TT_IDLE asks whoever receives
+ * Where nothing is to be moved, nobody looks: TT_QUIET asks whoever receives
  * something to call the worker, which arms this again. That has been asked for a
  * whole period when the last look is over, so nobody can have missed it.
  */
@@ -166,7 +166,8 @@ static void tt_conn_watch(struct work_struct *work)
 		tt_conn_end(conn);
 		return;
 	}
-	if (!test_bit(TT_LIVE, &conn->flags)) {
+	/* Pairs with tt_conn_go_live(): below, slots are looked at. */
+	if (!test_bit_acquire(TT_LIVE, &conn->flags)) {
 		pr_warn_ratelimited("%pISpc: no %s in time, closing\n", &conn->peer,
 				    conn->eng.phase == NVME_TCP_PHASE_IC ?
 				    "ICReq" : "Connect");
@@ -183,7 +184,7 @@ static void tt_conn_watch(struct work_struct *work)
 	}
 	if (still && atomic_long_read(&conn->mem))
 		tt_slots_trim(conn);
-	if (still && test_and_set_bit(TT_IDLE, &conn->flags))
+	if (still && test_and_set_bit(TT_QUIET, &conn->flags))
 		return;
 	conn->watch_rx = READ_ONCE(conn->stats.rx_bytes);
 	conn->watch_tx = READ_ONCE(conn->stats.tx_bytes);
@@ -226,31 +227,6 @@ bool tt_conn_more(struct tt_conn *conn)
 }
 
 /**
- * tt_conn_claim - be the worker
- * @conn: connection
- *
- * Context: one of the connection's work items.
- * Return: false: another of them is at it, and looks once more when it is through.
- */
-bool tt_conn_claim(struct tt_conn *conn)
-{
-	return !cmpxchg(&conn->worker, NULL, current);
-}
-
-/**
- * tt_conn_release - what was the worker's may be another item's
- * @conn: connection
- *
- * Context: worker, which has to look once more, behind a full barrier: others
- * may have looked at conn->worker after they added something.
- */
-void tt_conn_release(struct tt_conn *conn)
-{
-	/* Pairs with tt_conn_claim() */
-	smp_store_release(&conn->worker, NULL);
-}
-
-/**
  * tt_conn_round - do what is to be done
  * @conn: connection that is not closing
  *
@@ -261,8 +237,8 @@ bool tt_conn_round(struct tt_conn *conn)
 {
 	bool busy;
 
-	if (unlikely(test_bit(TT_IDLE, &conn->flags))) {
-		clear_bit(TT_IDLE, &conn->flags);
+	if (unlikely(test_bit(TT_QUIET, &conn->flags))) {
+		clear_bit(TT_QUIET, &conn->flags);
 		tt_conn_watch_again(conn);
 	}
 	tt_rx_work(conn);
@@ -376,6 +352,8 @@ int tt_conn_go_live(struct tt_conn *conn)
 		conn->eng.local.incapsule = port->inline_data_size < 0 ?
 			TGT_INLINE_DEFAULT : port->inline_data_size;
 	nvme_tcp_conn_live(&conn->eng);
+	/* Pairs with tt_conn_watch(): the slots are there. */
+	smp_mb__before_atomic();
 	set_bit(TT_LIVE, &conn->flags);
 	if (!test_bit(TT_TERM, &conn->flags)) {
 		cancel_delayed_work(&conn->watch);

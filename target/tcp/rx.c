@@ -341,7 +341,7 @@ void tt_rx_softirq(struct tt_conn *conn)
 
 	if (!conn->rx.stalled && budget) {
 		conn->stats.rx_softirq++;
-		if (!tt_rx_read(conn, budget) && likely(!test_bit(TT_IDLE, &conn->flags)))
+		if (!tt_rx_read(conn, budget) && likely(!test_bit(TT_QUIET, &conn->flags)))
 			return;
 	}
 	set_bit(TT_RX_KICK, &conn->flags);

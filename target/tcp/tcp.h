@@ -105,7 +105,7 @@ enum tt_flag {
 	TT_ICRESP,		/* an ICResp is due */
 	TT_SPACE,		/* write_space came since the last sendmsg */
 	TT_LIVE,		/* Connect succeeded, slots are there */
-	TT_IDLE,		/* nobody watches: see tt_conn_watch() */
+	TT_QUIET,		/* nobody watches: see tt_conn_watch() */
 	TT_STAY,		/* conn->stay_work is queued or runs: see stay.c */
 };
 
@@ -274,6 +274,23 @@ struct tt_conn {
 	struct sockaddr_storage local;
 };
 
+/* Be the worker. False: another of the items is, and looks once more when it is through. */
+static inline bool tt_conn_claim(struct tt_conn *conn)
+{
+	return !cmpxchg(&conn->worker, NULL, current);
+}
+
+/*
+ * What was the worker's may be another item's. Whoever releases has to look once
+ * more, behind a full barrier: others may have looked at conn->worker after they
+ * added something.
+ */
+static inline void tt_conn_release(struct tt_conn *conn)
+{
+	/* Pairs with tt_conn_claim() */
+	smp_store_release(&conn->worker, NULL);
+}
+
 /* A listener */
 struct tt_port {
 	struct tgt_port *port;
@@ -315,9 +332,7 @@ void tt_conn_end(struct tt_conn *conn);
 void tt_conn_kick(struct tt_conn *conn);
 void tt_conn_weigh(struct tt_conn *conn, unsigned int company);
 bool tt_conn_more(struct tt_conn *conn);
-bool tt_conn_claim(struct tt_conn *conn);
 bool tt_conn_round(struct tt_conn *conn);
-void tt_conn_release(struct tt_conn *conn);
 void tt_conn_fatal(struct tt_conn *conn);
 int tt_conn_go_live(struct tt_conn *conn);
 void tt_transport_close(struct tgt_queue *q);
