@@ -225,15 +225,12 @@ static blk_status_t nth_queue_rq(struct blk_mq_hw_ctx *hctx,
  */
 static void nth_queue_rqs(compat_rq_list *list)
 {
-	struct nth_queue *q = NULL;
+	struct nth_queue *filled = NULL;
 	struct request *rq;
 
 	while ((rq = rq_list_peek(list))) {
-		struct nth_queue *of = rq->mq_hctx->driver_data;
+		struct nth_queue *q = rq->mq_hctx->driver_data;
 
-		if (unlikely(q && of != q))
-			nth_tx_run(q, NTH_TX_SUBMITTER);
-		q = of;
 		if (unlikely(!nvme_check_ready(&q->ctrl->ctrl, rq,
 					       test_bit(NTH_Q_LIVE, &q->flags))))
 			break;
@@ -242,11 +239,14 @@ static void nth_queue_rqs(compat_rq_list *list)
 		if (unlikely(nvme_setup_cmd(rq->q->queuedata, rq)))
 			break;
 		rq_list_pop(list);
+		if (unlikely(filled && filled != q))
+			nth_tx_run(filled, NTH_TX_SUBMITTER);
+		filled = q;
 		nth_map_data(blk_mq_rq_to_pdu(rq), q, rq);
 		nth_send(blk_mq_rq_to_pdu(rq), q, rq, false);
 	}
-	if (likely(q))
-		nth_tx_run(q, NTH_TX_SUBMITTER);
+	if (likely(filled))
+		nth_tx_run(filled, NTH_TX_SUBMITTER);
 }
 
 static void nth_commit_rqs(struct blk_mq_hw_ctx *hctx)

@@ -260,12 +260,11 @@ static inline enum nvme_tcp_ev nvme_tcp_rx_feed(struct nvme_tcp_conn *c, const u
 						size_t len, size_t *used)
 {
 	/* That payload is next, or nothing any more, takes no judgement. */
-	if (c->state == PDU_RX_DATA || c->state == PDU_RX_DONE) {
-		if (READ_ONCE(c->phase) != NVME_TCP_PHASE_DEAD &&
-		    (c->state == PDU_RX_DONE || len)) {
-			*used = 0;
-			if (c->state == PDU_RX_DATA)
-				return NVME_TCP_EV_DATA;
+	if (likely(READ_ONCE(c->phase) != NVME_TCP_PHASE_DEAD)) {
+		*used = 0;
+		if (c->state == PDU_RX_DATA && len)
+			return NVME_TCP_EV_DATA;
+		if (c->state == PDU_RX_DONE) {
 			c->state = PDU_RX_IDLE;
 			return NVME_TCP_EV_DONE;
 		}

@@ -199,8 +199,8 @@ rm_port() {
 	for l in "$p"/subsystems/*; do
 		[[ ! -L $l ]] || rm "$l"
 	done
-	for l in "$p"/referrals/*; do
-		[[ ! -d $l ]] || rmdir "$l"
+	for l in "$p"/referrals/* "$p"/ana_groups/*; do
+		[[ ! -d $l || $l == */ana_groups/1 ]] || rmdir "$l"
 	done
 	rmdir "$p"
 }
