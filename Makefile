@@ -41,7 +41,7 @@ kbuild = $(if $(BUILD_ROOT),scripts/root run $(BUILD_ROOT) )$(MAKE) -C $(KDIR) M
 
 .PHONY: all modules clean help install uninstall modules_install \
 	dkms-install dkms-remove deps check check-debug unit fuzz verify demo bench bench-parallel \
-	lint soak scale kdir
+	bench-uml lint soak scale kdir
 
 all: modules
 
@@ -109,12 +109,15 @@ verify:
 demo:
 	@scripts/demo
 
+# BENCH_DOC=1: into Documentation/performance.rst, too
 bench:
-	@tools/testing/bench/run
+	@tools/testing/bench/run $(if $(BENCH_DOC),--doc)
 
 bench-parallel:
-	@for n in 2 4; do tools/testing/vm/run -k $(or $(KERNEL),6.12) --cpus $$n -v \
-		--idle 900 tools/testing/bench/parallel || exit 1; done
+	@tools/testing/bench/run --parallel $(if $(BENCH_DOC),--doc)
+
+bench-uml:
+	@tools/testing/bench/run --uml $(if $(BENCH_DOC),--doc)
 
 lint:
 	@scripts/lint
@@ -154,6 +157,7 @@ help:
 	@echo '  make demo            both ends in a virtual machine'
 	@echo '  make bench           measure against the stock modules'
 	@echo '  make bench-parallel  the same with several CPUs, by the wall clock'
+	@echo '  make bench-uml       the same under User-mode Linux, at native speed'
 	@echo '  make clean'
 	@echo
 	@echo 'Into a kernel source tree: scripts/into-tree TREE'
