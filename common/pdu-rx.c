@@ -406,13 +406,17 @@ static enum nvme_tcp_ev rx_header_done(struct nvme_tcp_conn *c)
 	return rx_judge_specific(c) ? NVME_TCP_EV_HEADER : rx_error(c);
 }
 
-/* A header of a known size: most are one of two, and those copies are inline */
-static void rx_copy_header(u8 *to, const u8 *from, u32 n)
+/* A header of a known size: most are one of four, and those copies are inline */
+static inline void rx_copy_header(u8 *to, const u8 *from, u32 n)
 {
 	if (n == NVME_TCP_DATA_SIZE)
 		memcpy(to, from, NVME_TCP_DATA_SIZE);
 	else if (n == NVME_TCP_CMD_SIZE)
 		memcpy(to, from, NVME_TCP_CMD_SIZE);
+	else if (n == NVME_TCP_DATA_SIZE + NVME_TCP_DGST_SIZE)
+		memcpy(to, from, NVME_TCP_DATA_SIZE + NVME_TCP_DGST_SIZE);
+	else if (n == NVME_TCP_CMD_SIZE + NVME_TCP_DGST_SIZE)
+		memcpy(to, from, NVME_TCP_CMD_SIZE + NVME_TCP_DGST_SIZE);
 	else
 		memcpy(to, from, n);
 }
@@ -432,39 +436,39 @@ static size_t rx_gather(struct nvme_tcp_conn *c, const u8 *buf, size_t len,
 static enum nvme_tcp_ev rx_header(struct nvme_tcp_conn *c, const u8 *buf,
 				  size_t len, size_t *used)
 {
+	const u8 *h = c->hdr;
 	size_t at = 0;
 
 	if (c->state == PDU_RX_IDLE) {
 		c->hdr_have = 0;
-		/* All of it is here, as a rule: judge in place, copy once */
-		if (likely(len >= NVME_TCP_CH_SIZE) && rx_judge_common(c, buf) &&
-		    likely(len >= c->hdr_want)) {
-			rx_copy_header(c->hdr, buf, c->hdr_want);
-			c->hdr_have = c->hdr_want;
-			*used = c->hdr_want;
-			return rx_header_done(c);
-		}
-		if (len >= NVME_TCP_CH_SIZE)
-			at = rx_gather(c, buf, len, NVME_TCP_CH_SIZE);
-		if (c->state == PDU_RX_DEAD) {
-			*used = at;
-			return rx_error(c);
-		}
 		c->state = PDU_RX_HDR;
 	}
 
 	if (c->hdr_have < NVME_TCP_CH_SIZE) {
-		at = rx_gather(c, buf, len, NVME_TCP_CH_SIZE);
-		*used = at;
-		if (c->hdr_have < NVME_TCP_CH_SIZE)
-			return NVME_TCP_EV_MORE;
-		if (!rx_judge_common(c, c->hdr))
+		/* All of it is here, as a rule: judge in place, copy once */
+		if (likely(!c->hdr_have && len >= NVME_TCP_CH_SIZE)) {
+			h = buf;
+		} else {
+			at = rx_gather(c, buf, len, NVME_TCP_CH_SIZE);
+			*used = at;
+			if (c->hdr_have < NVME_TCP_CH_SIZE)
+				return NVME_TCP_EV_MORE;
+		}
+		if (unlikely(!rx_judge_common(c, h))) {
+			*used = at + rx_gather(c, buf, len, NVME_TCP_CH_SIZE);
 			return rx_error(c);
+		}
 	}
 
-	at += rx_gather(c, buf + at, len - at, c->hdr_want);
+	if (likely(h == buf && len >= c->hdr_want)) {
+		at = c->hdr_want;
+		rx_copy_header(c->hdr, buf, at);
+		c->hdr_have = at;
+	} else {
+		at += rx_gather(c, buf + at, len - at, c->hdr_want);
+	}
 	*used = at;
-	if (c->hdr_have < c->hdr_want)
+	if (unlikely(c->hdr_have < c->hdr_want))
 		return NVME_TCP_EV_MORE;
 	return rx_header_done(c);
 }
@@ -474,17 +478,18 @@ static enum nvme_tcp_ev rx_header(struct nvme_tcp_conn *c, const u8 *buf,
  * @c: connection
  * @buf: the bytes that follow those used so far
  * @len: how many there are; 0 is fine
- * @used: how many of them were eaten
  *
- * See the events in nvme-tcp-pdu.h. Every call either eats a byte or changes
- * state, so a caller that feeds until MORE comes to an end.
+ * How many of them were eaten is left in c->used. See the events in
+ * nvme-tcp-pdu.h. Every call either eats a byte or changes state, so a caller
+ * that feeds until MORE comes to an end.
  *
  * Context: the receiver's; any. Does not sleep and takes no lock.
  * Return: enum nvme_tcp_ev.
  */
 enum nvme_tcp_ev nvme_tcp_rx_judge(struct nvme_tcp_conn *c, const u8 *buf,
-				   size_t len, size_t *used)
+				   size_t len)
 {
+	size_t *used = &c->used;
 	size_t at;
 
 	*used = 0;

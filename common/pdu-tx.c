@@ -137,7 +137,7 @@ static void tx_begin(const struct nvme_tcp_conn *c, u8 *buf,
 }
 
 /* The header is complete: digest it and pad it. Returns what was written. */
-static unsigned int tx_end(const struct nvme_tcp_conn *c, u8 *buf, u8 hlen)
+static __always_inline unsigned int tx_end(const struct nvme_tcp_conn *c, u8 *buf, u8 hlen)
 {
 	u8 pdo = buf[NVME_TCP_CH_PDO];
 	unsigned int at = hlen;
@@ -208,13 +208,16 @@ unsigned int nvme_tcp_build_cmd(const struct nvme_tcp_conn *c, u8 *buf,
 				const void *sqe, u32 data_len, u32 sgl_len)
 {
 	u8 *sgl = buf + NVME_TCP_CMD_SQE + NVME_TCP_SQE_SGL_ADDR;
+	u8 type = data_len ? NVME_TCP_SGL_INCAPSULE : NVME_TCP_SGL_TRANSPORT;
 
 	tx_begin(c, buf, NVME_TCP_CMD, 0, NVME_TCP_CMD_SIZE, c->tx_pdo_cmd, data_len);
 	memcpy(buf + NVME_TCP_CMD_SQE, sqe, NVME_TCP_SQE_SIZE);
 	/* Address (an offset of 0), length, three reserved bytes, type */
 	memset(sgl, 0, 16);
-	pdu_put32(sgl + 8, data_len ? data_len : sgl_len);
-	sgl[15] = data_len ? NVME_TCP_SGL_INCAPSULE : NVME_TCP_SGL_TRANSPORT;
+	if (data_len)
+		sgl_len = data_len;
+	pdu_put32(sgl + 8, sgl_len);
+	sgl[15] = type;
 	return tx_end(c, buf, NVME_TCP_CMD_SIZE);
 }
 EXPORT_SYMBOL_GPL(nvme_tcp_build_cmd);

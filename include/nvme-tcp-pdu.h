@@ -167,6 +167,7 @@ struct nvme_tcp_conn {
 	u32 pad_left;
 	u16 hdr_have;
 	u16 hdr_want;
+	size_t used;		/* of what was last judged: nvme_tcp_rx_feed() */
 	struct nvme_tcp_pdu pdu;	/* read-only, from EV_HEADER to EV_DONE */
 	struct nvme_tcp_err err;	/* read-only, after EV_ERROR or a failed verdict */
 	struct nvme_tcp_params local;
@@ -254,11 +255,13 @@ void nvme_tcp_conn_dead(struct nvme_tcp_conn *c);
  *	No TermReq goes out when c->err.fes is 0.
  */
 enum nvme_tcp_ev nvme_tcp_rx_judge(struct nvme_tcp_conn *c, const u8 *buf,
-				   size_t len, size_t *used);
+				   size_t len);
 
 static inline enum nvme_tcp_ev nvme_tcp_rx_feed(struct nvme_tcp_conn *c, const u8 *buf,
 						size_t len, size_t *used)
 {
+	enum nvme_tcp_ev ev;
+
 	/* That payload is next, or nothing any more, takes no judgement. */
 	if (likely(READ_ONCE(c->phase) != NVME_TCP_PHASE_DEAD)) {
 		*used = 0;
@@ -269,7 +272,9 @@ static inline enum nvme_tcp_ev nvme_tcp_rx_feed(struct nvme_tcp_conn *c, const u
 			return NVME_TCP_EV_DONE;
 		}
 	}
-	return nvme_tcp_rx_judge(c, buf, len, used);
+	ev = nvme_tcp_rx_judge(c, buf, len);
+	*used = c->used;
+	return ev;
 }
 
 /*
