@@ -239,7 +239,7 @@ enum nth_queue_flags {
  *
  * Taking down, nth_queue_down(), in this order:
  *  1. LIVE and UP are cleared: no new commands, no new polls
- *  2. the socket's callbacks are restored under sk_callback_lock: nobody
+ *  2. the socket's callbacks are restored under its lock: nobody
  *     receives in softirq, nobody queues the worker any more
  *  3. the worker is cancelled
  *  4. SENDING is acquired and kept, POLLING is waited for: sendmsg and reads

@@ -42,29 +42,27 @@ static void nth_sock_classify(struct sock *sk) { }
 
 /*
  * The socket is ours to read in both cases: in softirq its spinlock is held,
- * and out of release_sock() it is owned by the very context that we run in.
+ * and out of release_sock() it is owned by the very context that we run in. So
+ * nobody changes the callbacks either: nth_sock_detach() owns it for that.
  */
 static void nth_data_ready(struct sock *sk)
 {
-	struct nth_queue *q;
+	struct nth_queue *q = sk->sk_user_data;
 
-	read_lock_bh(&sk->sk_callback_lock);
-	q = sk->sk_user_data;
+	sock_owned_by_me(sk);
 	if (unlikely(!q))
-		goto out;
+		return;
 	/* Whoever submits polled commands also polls for their end. */
 	if (nth_polled(q) && test_bit(NTH_Q_LIVE, &q->flags))
-		goto out;
+		return;
 	/* The worker took over, and has not had its turn yet. */
 	if (test_bit(NTH_Q_RX_MORE, &q->flags))
-		goto out;
+		return;
 	q->rx_count[NTH_RX_SOFTIRQS]++;
 	if (nth_rx_run(q, NULL, NTH_RX_BUDGET)) {
 		set_bit(NTH_Q_RX_MORE, &q->flags);
 		nth_queue_kick(q);
 	}
-out:
-	read_unlock_bh(&sk->sk_callback_lock);
 }
 
 static void nth_write_space(struct sock *sk)
@@ -130,18 +128,20 @@ static void nth_sock_attach(struct nth_queue *q)
  *
  * Those that are running have ended when it returns.
  *
- * Context: process context; does not sleep.
+ * Context: may sleep.
  */
 void nth_sock_detach(struct nth_queue *q)
 {
 	struct sock *sk = q->sock->sk;
 
+	lock_sock(sk);
 	write_lock_bh(&sk->sk_callback_lock);
 	sk->sk_data_ready = q->data_ready;
 	sk->sk_write_space = q->write_space;
 	sk->sk_state_change = q->state_change;
 	sk->sk_user_data = NULL;
 	write_unlock_bh(&sk->sk_callback_lock);
+	release_sock(sk);
 }
 
 /* --- setting up ---------------------------------------------------------- */

@@ -365,25 +365,27 @@ int tt_conn_go_live(struct tt_conn *conn)
 
 /* --- socket callbacks ----------------------------------------------------- */
 
+/*
+ * Called under the socket lock always, of which TCP has one of the two kinds, and
+ * so not while the callbacks are changed: see tt_conn_open() and
+ * tt_conn_restore_callbacks().
+ */
 static void tt_conn_data_ready(struct sock *sk)
 {
-	struct tt_conn *conn;
+	struct tt_conn *conn = sk->sk_user_data;
+	int cpu = raw_smp_processor_id();
 
-	read_lock_bh(&sk->sk_callback_lock);
-	conn = sk->sk_user_data;
-	if (likely(conn)) {
-		int cpu = raw_smp_processor_id();
-
-		if (unlikely(READ_ONCE(conn->cpu) != cpu))
-			WRITE_ONCE(conn->cpu, cpu);
-		if (sock_owned_by_user_nocheck(sk)) {
-			set_bit(TT_RX_KICK, &conn->flags);
-			tt_conn_kick(conn);
-		} else {
-			tt_rx_softirq(conn);
-		}
+	sock_owned_by_me(sk);
+	if (unlikely(!conn))
+		return;
+	if (unlikely(READ_ONCE(conn->cpu) != cpu))
+		WRITE_ONCE(conn->cpu, cpu);
+	if (sock_owned_by_user_nocheck(sk)) {
+		set_bit(TT_RX_KICK, &conn->flags);
+		tt_conn_kick(conn);
+	} else {
+		tt_rx_softirq(conn);
 	}
-	read_unlock_bh(&sk->sk_callback_lock);
 }
 
 static void tt_conn_write_space(struct sock *sk)
@@ -423,12 +425,14 @@ static void tt_conn_restore_callbacks(struct tt_conn *conn)
 {
 	struct sock *sk = conn->sock->sk;
 
+	lock_sock(sk);
 	write_lock_bh(&sk->sk_callback_lock);
 	sk->sk_data_ready = conn->old_data_ready;
 	sk->sk_write_space = conn->old_write_space;
 	sk->sk_state_change = conn->old_state_change;
 	sk->sk_user_data = NULL;
 	write_unlock_bh(&sk->sk_callback_lock);
+	release_sock(sk);
 }
 
 /* --- the end -------------------------------------------------------------- */
@@ -582,6 +586,7 @@ int tt_conn_open(struct tt_port *tp, struct socket *sock)
 		queue_delayed_work(tt_wq, &conn->watch,
 				   secs_to_jiffies(tt_connect_timeout));
 
+	lock_sock(sk);
 	write_lock_bh(&sk->sk_callback_lock);
 	/* An accepted socket has its listener's data_ready. */
 	conn->old_data_ready = tp->old_data_ready;
@@ -597,6 +602,7 @@ int tt_conn_open(struct tt_port *tp, struct socket *sock)
 		set_bit(TT_EOF, &conn->flags);
 	tt_conn_kick(conn);
 	write_unlock_bh(&sk->sk_callback_lock);
+	release_sock(sk);
 	return 0;
 }
 

@@ -36,7 +36,7 @@
  *
  *  Anyone may call tt_conn_end(); the first one queues conn->end_work on a
  *  workqueue of its own, never the worker's. It is the only way out:
- *   1. the socket's callbacks are put back under sk_callback_lock, so no
+ *   1. the socket's callbacks are put back under the socket lock, so no
  *	callback is running or will run: no softirq receive, no kick from there
  *   2. the socket is shut down, the worker is cancelled, one that stays is woken
  *	and waited for, and then the timers are cancelled, which it arms: a
