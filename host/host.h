@@ -10,6 +10,7 @@
 
 #include <linux/bio.h>
 #include <linux/blk-mq.h>
+#include <linux/blkdev.h>
 #include <linux/bvec.h>
 #include <linux/completion.h>
 #include <linux/llist.h>
@@ -37,6 +38,10 @@ enum nth_limits {
 	NTH_BATCH_BVECS		= 64,
 	NTH_BATCH_PDUS		= 32,
 	NTH_BATCH_BYTES		= 256 * 1024,
+	/* Bytes of a sendmsg that interrupts may wait for */
+	NTH_SEND_QUICK		= 8 * 1024,
+	/* Commands that are each sent alone, until one at a time is the rule */
+	NTH_LONE		= 64,
 	/* Payload up to this size is copied along rather than referenced */
 	NTH_COPY_MAX		= 256,
 
@@ -187,6 +192,9 @@ struct nth_tx {
 	u32 bytes;
 	u32 sent;
 	bool more;			/* another batch will follow at once */
+	u32 sent_cmds;			/* of this connection; wraps */
+	unsigned int lone;		/* see nth_send_quick() */
+	struct msghdr msg;
 	struct bio_vec bv[NTH_BATCH_BVECS];
 	struct {
 		struct nth_cmd *cmd;
@@ -270,8 +278,11 @@ struct nth_queue {
 	/* receiver's */
 	struct nvme_tcp_conn conn ____cacheline_aligned_in_smp;
 	struct nth_cmd *rx_cmd;		/* whose C2HData is arriving */
+	size_t rx_budget;		/* bytes that this pass may still read */
 	struct io_comp_batch *iob;	/* of this pass, or NULL */
+	struct io_comp_batch own_iob;	/* empty between passes */
 	unsigned int completed;		/* in this pass */
+	u32 answers;			/* of this connection; wraps */
 	u64 rx_count[NTH_RX_COUNTS];
 
 	struct nth_queue *heir;		/* of a queue that is no more */
@@ -409,7 +420,6 @@ int nth_poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *iob);
 /* tx.c */
 int nth_tx_init(struct nth_tx *tx, int node);
 void nth_tx_exit(struct nth_tx *tx);
-void nth_tx_submit(struct nth_queue *q, struct nth_cmd *cmd);
 bool nth_tx_pending(struct nth_queue *q);
 bool nth_tx_run(struct nth_queue *q, enum nth_tx_from from);
 void nth_tx_drain(struct nth_queue *q);
@@ -421,7 +431,6 @@ extern const struct blk_mq_ops nth_io_ops;
 void nth_cmd_put(struct nth_cmd *cmd, struct io_comp_batch *iob);
 struct nth_cmd *nth_find_cmd(struct nth_queue *q, u16 cid);
 void nth_submit_async_event(struct nvme_ctrl *ctrl);
-void nth_cursor_start(struct nth_cursor *cur, struct request *rq);
 void nth_cursor_next(struct nth_cursor *cur);
 
 /* debugfs.c */
@@ -429,6 +438,15 @@ int nth_debugfs_init(void);
 void nth_debugfs_exit(void);
 void nth_debugfs_add(struct nth_ctrl *ctrl);
 void nth_debugfs_remove(struct nth_ctrl *ctrl);
+
+/*
+ * One more command is to be sent; it has a hold for the list. nth_tx_run() has to
+ * follow at some time. Context: any.
+ */
+static inline void nth_tx_submit(struct nth_queue *q, struct nth_cmd *cmd)
+{
+	llist_add(&cmd->sub, &q->tx.submitted);
+}
 
 /* The piece that @cur points at: physically contiguous, maybe several pages */
 static inline struct bio_vec nth_cursor_piece(const struct nth_cursor *cur)

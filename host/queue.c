@@ -228,6 +228,8 @@ int nth_queue_up(struct nth_queue *q)
 	mutex_lock(&q->down_lock);
 	nvme_tcp_conn_init(&q->conn, NVME_TCP_HOST, &params);
 	q->rx_cmd = NULL;
+	q->answers = 0;
+	q->tx.sent_cmds = 0;
 	init_llist_head(&q->tx.submitted);
 	q->error = 0;
 	for (flag = 0; flag < ARRAY_SIZE(stale); flag++)

@@ -5,14 +5,8 @@
  */
 #include "host.h"
 
-/**
- * nth_cursor_start - point at the first byte of a request's data
- * @cur: cursor
- * @rq: request that has data
- *
- * Context: any.
- */
-void nth_cursor_start(struct nth_cursor *cur, struct request *rq)
+/* The first byte of a request's data; it has some. */
+static void nth_cursor_start(struct nth_cursor *cur, struct request *rq)
 {
 	if (rq->rq_flags & RQF_SPECIAL_PAYLOAD) {
 		cur->bvec = &rq->special_vec;

@@ -12,11 +12,6 @@
 #include "nvme-tcp-skb.h"
 #include "host.h"
 
-struct nth_rx_pass {
-	struct nth_queue *q;
-	size_t budget;
-};
-
 /* Payload goes where the cursor points. @n is within what the command wants. */
 static void nth_store(struct nth_cursor *cur, const u8 *buf, u32 n)
 {
@@ -43,6 +38,7 @@ static void nth_answer(struct nth_queue *q, struct nth_cmd *cmd, __le16 status,
 	WRITE_ONCE(cmd->answered, true);
 	WRITE_ONCE(cmd->due, false);
 	q->completed++;
+	WRITE_ONCE(q->answers, q->answers + 1);
 	nth_cmd_put(cmd, q->iob);
 }
 
@@ -63,8 +59,9 @@ static bool nth_is_connect(struct nth_cmd *cmd)
 static int nth_rx_rsp(struct nth_queue *q)
 {
 	struct nvme_tcp_conn *c = &q->conn;
+	const u8 *cqe = c->hdr + NVME_TCP_RSP_CQE;
 	struct nth_cmd *cmd = nth_find_cmd(q, c->pdu.cccid);
-	struct nvme_completion cqe;
+	union nvme_result result;
 	__le16 status;
 	int ret;
 
@@ -73,8 +70,8 @@ static int nth_rx_rsp(struct nth_queue *q)
 	if (ret < 0)
 		return ret;
 
-	memcpy(&cqe, c->hdr + NVME_TCP_RSP_CQE, sizeof(cqe));
-	status = cqe.status;
+	memcpy(&result, cqe + offsetof(struct nvme_completion, result), sizeof(result));
+	memcpy(&status, cqe + offsetof(struct nvme_completion, status), sizeof(status));
 	if (ret)
 		status = cpu_to_le16(NVME_SC_DATA_XFER_ERROR << 1);
 
@@ -83,7 +80,7 @@ static int nth_rx_rsp(struct nth_queue *q)
 	    nth_is_connect(cmd) && !(le16_to_cpu(status) >> 1))
 		nvme_tcp_conn_live(c);
 
-	nth_answer(q, cmd, status, cqe.result);
+	nth_answer(q, cmd, status, result);
 	return 0;
 }
 
@@ -134,13 +131,22 @@ static int nth_rx_term(struct nth_queue *q)
 	return 0;
 }
 
-static int (*const nth_rx_pdu[NVME_TCP_TYPES])(struct nth_queue *q) = {
-	[NVME_TCP_ICRESP]	= nth_rx_icresp,
-	[NVME_TCP_C2H_TERM]	= nth_rx_term,
-	[NVME_TCP_RSP]		= nth_rx_rsp,
-	[NVME_TCP_C2H_DATA]	= nth_rx_c2h_data,
-	[NVME_TCP_R2T]		= nth_rx_r2t,
-};
+/* The phase table lets no other types through. */
+static int nth_rx_header(struct nth_queue *q)
+{
+	switch (q->conn.pdu.type) {
+	case NVME_TCP_RSP:
+		return nth_rx_rsp(q);
+	case NVME_TCP_C2H_DATA:
+		return nth_rx_c2h_data(q);
+	case NVME_TCP_R2T:
+		return nth_rx_r2t(q);
+	case NVME_TCP_C2H_TERM:
+		return nth_rx_term(q);
+	default:
+		return nth_rx_icresp(q);
+	}
+}
 
 /* All of a PDU is here. Only C2HData has something left to do. */
 static void nth_rx_done(struct nth_queue *q)
@@ -198,8 +204,7 @@ static int nth_rx_bytes(struct nth_queue *q, const u8 *buf, size_t len)
 		case NVME_TCP_EV_MORE:
 			return 0;
 		case NVME_TCP_EV_HEADER:
-			/* The phase table lets no other types through. */
-			if (nth_rx_pdu[c->pdu.type](q))
+			if (nth_rx_header(q))
 				return nth_rx_broken(q);
 			if (!len && c->data_left)
 				return 0;
@@ -230,27 +235,31 @@ static size_t nth_rx_piece(void *ctx, const u8 *buf, size_t len)
 	return nth_rx_bytes(ctx, buf, len) ? 0 : len;
 }
 
-static bool nth_rx_skb(struct nth_rx_pass *pass, struct sk_buff *skb,
-		       unsigned int off, size_t len)
+static __always_inline bool nth_rx_skb(struct nth_queue *q, struct sk_buff *skb,
+				       unsigned int off, size_t len)
 {
-	struct nth_queue *q = pass->q;
-
 	q->rx_count[NTH_RX_BYTES] += len;
-	pass->budget -= min(pass->budget, len);
+	q->rx_budget -= min(q->rx_budget, len);
 	return nvme_tcp_skb_walk(skb, off, len, nth_rx_piece, q) == len;
 }
 
 static int nth_rx_actor(read_descriptor_t *desc, struct sk_buff *skb,
 			unsigned int off, size_t len)
 {
-	struct nth_rx_pass *pass = desc->arg.data;
-	struct nth_queue *q = pass->q;
-	bool ok = nth_rx_skb(pass, skb, off, len);
+	struct nth_queue *q = desc->arg.data;
+	bool ok = nth_rx_skb(q, skb, off, len);
 
 	/* Nor need TCP look once more for what is not there. */
-	if (!ok || !pass->budget || skb_queue_is_last(&q->sock->sk->sk_receive_queue, skb))
+	if (!ok || !q->rx_budget || skb_queue_is_last(&q->sock->sk->sk_receive_queue, skb))
 		desc->count = 0;
 	return len;
+}
+
+static noinline_for_stack void nth_rx_sock(struct nth_queue *q)
+{
+	read_descriptor_t desc = { .arg.data = q, .count = 1 };
+
+	tcp_read_sock(q->sock->sk, &desc, nth_rx_actor);
 }
 
 /**
@@ -266,37 +275,36 @@ static int nth_rx_actor(read_descriptor_t *desc, struct sk_buff *skb,
  */
 bool nth_rx_run(struct nth_queue *q, struct io_comp_batch *iob, size_t budget)
 {
-	struct nth_rx_pass pass = { .q = q, .budget = budget };
 	struct sock *sk = q->sock->sk;
-	DEFINE_IO_COMP_BATCH(mine);
 	struct sk_buff *skb;
 	u32 off;
 
 	if (unlikely(q->conn.phase == NVME_TCP_PHASE_DEAD))
 		return false;
 
+	q->rx_budget = budget;
 	q->completed = 0;
-	q->iob = iob ?: &mine;
+	q->iob = iob ?: &q->own_iob;
 	skb = nvme_tcp_skb_lone(sk, &off);
 	if (likely(skb)) {
 		u32 len = skb->len - off;
 
-		nth_rx_skb(&pass, skb, off, len);
+		nth_rx_skb(q, skb, off, len);
 		tcp_read_done(sk, len);
 	} else {
-		read_descriptor_t desc = { .arg.data = &pass, .count = 1 };
-
-		tcp_read_sock(sk, &desc, nth_rx_actor);
+		nth_rx_sock(q);
 	}
 	q->iob = NULL;
-	if (mine.complete)
-		mine.complete(&mine);
+	if (q->own_iob.complete) {
+		q->own_iob.complete(&q->own_iob);
+		q->own_iob = (struct io_comp_batch){ };
+	}
 
 	/* R2Ts are served at once, while the socket is ours. */
 	if (!list_empty(&q->tx.grants))
 		nth_tx_run(q, NTH_TX_RECEIVER);
 
-	if (pass.budget)
+	if (q->rx_budget)
 		return false;
 	q->rx_count[NTH_RX_OVER_BUDGETS]++;
 	return true;

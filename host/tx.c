@@ -108,7 +108,8 @@ static void *nth_arena_at(const struct nth_tx *tx)
 
 /* --- laying out a batch -------------------------------------------------- */
 
-static void nth_batch_add(struct nth_tx *tx, struct page *page, u32 off, u32 len)
+static __always_inline void nth_batch_add(struct nth_tx *tx, struct page *page, u32 off,
+					  u32 len)
 {
 	struct bio_vec *last = tx->nr_bv ? &tx->bv[tx->nr_bv - 1] : NULL;
 
@@ -126,7 +127,7 @@ static void nth_batch_add(struct nth_tx *tx, struct page *page, u32 off, u32 len
 }
 
 /* @len bytes have been written at nth_arena_at() */
-static void nth_batch_add_header(struct nth_tx *tx, u32 len)
+static __always_inline void nth_batch_add_header(struct nth_tx *tx, u32 len)
 {
 	nth_batch_add(tx, tx->page, tx->page_off, len);
 	tx->page_off += len;
@@ -212,15 +213,19 @@ static void nth_begin_payload(struct nth_queue *q, u32 len)
 static bool nth_begin_cmd(struct nth_queue *q)
 {
 	struct nth_tx *tx = &q->tx;
+	struct llist_node *node;
 	struct nth_cmd *cmd;
 
-	if (!tx->next_sub) {
+	node = tx->next_sub;
+	if (!node) {
 		if (llist_empty(&tx->submitted))
 			return false;
-		tx->next_sub = llist_reverse_order(llist_del_all(&tx->submitted));
+		node = llist_del_all(&tx->submitted);
+		if (node->next)
+			node = llist_reverse_order(node);
 	}
-	cmd = llist_entry(tx->next_sub, struct nth_cmd, sub);
-	tx->next_sub = tx->next_sub->next;
+	cmd = llist_entry(node, struct nth_cmd, sub);
+	tx->next_sub = node->next;
 
 	tx->cur = cmd;
 	nth_begin_payload(q, cmd->in_capsule);
@@ -230,6 +235,7 @@ static bool nth_begin_cmd(struct nth_queue *q)
 	if (cmd->in_capsule)
 		nvme_tcp_xfer_moved(&cmd->xfer, cmd->in_capsule);
 	WRITE_ONCE(cmd->due, true);
+	tx->sent_cmds++;
 	tx->count[NTH_TX_CMDS]++;
 	return true;
 }
@@ -296,15 +302,15 @@ static bool nth_begin_pdu(struct nth_queue *q)
 {
 	struct nth_tx *tx = &q->tx;
 
-	if (!tx->next_sub && llist_empty(&tx->submitted) && list_empty(&tx->grants))
-		return false;
-	tx->grant_turn = !tx->grant_turn;
 	/* Who adds to the grants looks for a sender afterwards. */
-	if (list_empty(&tx->grants))
-		return nth_begin_cmd(q);
-	if (tx->grant_turn)
-		return nth_begin_h2c_data(q) || nth_begin_cmd(q);
-	return nth_begin_cmd(q) || nth_begin_h2c_data(q);
+	if (!list_empty(&tx->grants)) {
+		tx->grant_turn = !tx->grant_turn;
+		if (tx->grant_turn && nth_begin_h2c_data(q))
+			return true;
+	}
+	if (nth_begin_cmd(q))
+		return true;
+	return !list_empty(&tx->grants) && nth_begin_h2c_data(q);
 }
 
 /**
@@ -364,14 +370,44 @@ static bool nth_batch_fill(struct nth_queue *q, bool new_pdus)
 
 /* --- sending a batch ----------------------------------------------------- */
 
-static int nth_sendmsg(struct nth_queue *q, struct msghdr *msg, size_t len,
-		       enum nth_tx_from from)
+/*
+ * Where one command at a time is sent it goes as from a softirq: with the spinlock
+ * alone, which spares owning the socket. Where they gather that is no gain, as it
+ * changes when softirqs run; so it takes some in a row that found all others
+ * answered.
+ */
+static bool nth_send_quick(struct nth_queue *q, struct sock *sk, size_t len, int *ret)
 {
+	bool done = false;
+
+	if (q->tx.sent_cmds - READ_ONCE(q->answers) != 1) {
+		q->tx.lone = 0;
+		return false;
+	}
+	if (len > NTH_SEND_QUICK || ++q->tx.lone < NTH_LONE)
+		return false;
+	q->tx.lone = NTH_LONE;
+	local_bh_disable();
+	bh_lock_sock(sk);
+	if (!sock_owned_by_user(sk)) {
+		*ret = tcp_sendmsg_locked(sk, &q->tx.msg, len);
+		done = true;
+	}
+	bh_unlock_sock(sk);
+	local_bh_enable();
+	return done;
+}
+
+static int nth_sendmsg(struct nth_queue *q, size_t len, enum nth_tx_from from)
+{
+	struct msghdr *msg = &q->tx.msg;
 	struct sock *sk = q->sock->sk;
 	int ret;
 
 	if (from == NTH_TX_RECEIVER)
 		return tcp_sendmsg_locked(sk, msg, len);
+	if (nth_send_quick(q, sk, len, &ret))
+		return ret;
 	lock_sock(sk);
 	ret = tcp_sendmsg_locked(sk, msg, len);
 	release_sock(sk);
@@ -384,18 +420,19 @@ static int nth_batch_send(struct nth_queue *q, enum nth_tx_from from)
 	struct nth_tx *tx = &q->tx;
 
 	while (tx->sent < tx->bytes) {
-		struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+		unsigned int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
 		int ret;
 
 		if (tx->how == NTH_SPLICE)
-			msg.msg_flags |= MSG_SPLICE_PAGES;
+			flags |= MSG_SPLICE_PAGES;
 		if (tx->more)
-			msg.msg_flags |= MSG_MORE;
-		iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, tx->bv, tx->nr_bv,
+			flags |= MSG_MORE;
+		tx->msg.msg_flags = flags;
+		iov_iter_bvec(&tx->msg.msg_iter, ITER_SOURCE, tx->bv, tx->nr_bv,
 			      tx->bytes);
 		if (tx->sent)
-			iov_iter_advance(&msg.msg_iter, tx->sent);
-		ret = nth_sendmsg(q, &msg, tx->bytes - tx->sent, from);
+			iov_iter_advance(&tx->msg.msg_iter, tx->sent);
+		ret = nth_sendmsg(q, tx->bytes - tx->sent, from);
 		tx->count[NTH_TX_SENDMSGS]++;
 		if (ret <= 0)
 			return ret ?: -EAGAIN;
@@ -475,18 +512,6 @@ bool nth_tx_run(struct nth_queue *q, enum nth_tx_from from)
 		return true;
 	}
 	return false;
-}
-
-/**
- * nth_tx_submit - put a command on the list of those to be sent
- * @q: queue
- * @cmd: command, with a hold for the list
- *
- * Context: any. nth_tx_run() has to follow at some time.
- */
-void nth_tx_submit(struct nth_queue *q, struct nth_cmd *cmd)
-{
-	llist_add(&cmd->sub, &q->tx.submitted);
 }
 
 /**

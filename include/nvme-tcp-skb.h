@@ -13,6 +13,27 @@
 /* One piece; returns how many of its bytes were used up. */
 typedef size_t (*nvme_tcp_skb_fn)(void *ctx, const u8 *buf, size_t len);
 
+/* Any skb. Apart, as its state on the stack would be seen to for every skb. */
+static noinline_for_stack __maybe_unused size_t
+nvme_tcp_skb_walk_any(struct sk_buff *skb, unsigned int off, size_t len,
+		      nvme_tcp_skb_fn fn, void *ctx)
+{
+	struct skb_seq_state st;
+	size_t at = 0, n, k;
+	const u8 *p;
+
+	skb_prepare_seq_read(skb, off, off + len, &st);
+	while (at < len && (n = skb_seq_read(at, &p, &st)) != 0) {
+		n = min(n, len - at);
+		k = fn(ctx, p, n);
+		at += k;
+		if (k < n)
+			break;
+	}
+	skb_abort_seq_read(&st);
+	return at;
+}
+
 /**
  * nvme_tcp_skb_walk - hand out what an skb holds
  * @skb: from the receive queue of a TCP socket
@@ -36,21 +57,8 @@ static __always_inline size_t nvme_tcp_skb_walk(struct sk_buff *skb, unsigned in
 	const skb_frag_t *f, *end;
 	size_t at = 0, n, k;
 
-	if (IS_ENABLED(CONFIG_HIGHMEM) || unlikely(skb_has_frag_list(skb))) {
-		struct skb_seq_state st;
-		const u8 *p;
-
-		skb_prepare_seq_read(skb, off, off + len, &st);
-		while (at < len && (n = skb_seq_read(at, &p, &st)) != 0) {
-			n = min(n, len - at);
-			k = fn(ctx, p, n);
-			at += k;
-			if (k < n)
-				break;
-		}
-		skb_abort_seq_read(&st);
-		return at;
-	}
+	if (IS_ENABLED(CONFIG_HIGHMEM) || unlikely(skb_has_frag_list(skb)))
+		return nvme_tcp_skb_walk_any(skb, off, len, fn, ctx);
 
 	if (off < head) {
 		n = min_t(size_t, head - off, len);
