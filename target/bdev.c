@@ -21,8 +21,10 @@
 static void bio_done(struct bio *bio)
 {
 	struct tgt_req *req = bio->bi_private;
-	u16 status = tgt_blk_status(req, bio->bi_status);
+	u16 status = 0;
 
+	if (unlikely(bio->bi_status))
+		status = tgt_blk_status(req, bio->bi_status);
 	bio_uninit(bio);
 	tgt_req_done(req, status);
 }
@@ -39,6 +41,9 @@ void tgt_bdev_rw(struct tgt_req *req, loff_t pos, bool write)
 	}
 	if (req->sqe.rw.control & cpu_to_le16(NVME_RW_LR))
 		opf |= REQ_FAILFAST_DEV;
+	/* Nor need the block layer look for one to merge it with */
+	if (req->alone)
+		opf |= REQ_NOMERGE;
 
 	bio_init(bio, req->ns->bdev, req->bvec, req->nr_bvec, opf);
 	bio->bi_vcnt = req->nr_bvec;

@@ -41,7 +41,7 @@ struct tgt_ns *tgt_ns_get(struct tgt_subsys *subsys, u32 nsid)
 
 	rcu_read_lock();
 	ns = xa_load(&subsys->namespaces, nsid);
-	if (ns && !percpu_ref_tryget_live(&ns->ref))
+	if (ns && !percpu_ref_tryget_live_rcu(&ns->ref))
 		ns = NULL;
 	rcu_read_unlock();
 	return ns;

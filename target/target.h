@@ -138,7 +138,7 @@ extern const unsigned int tgt_nr_io_cmds;
  * struct tgt_req - one command, embedded in a transport's slot
  *
  * The transport sets @sqe, @sgl_len and, before tgt_req_execute(), @bvec,
- * @nr_bvec with @len bytes of memory. All else belongs to the core.
+ * @nr_bvec with @len bytes of memory, and @alone. All else belongs to the core.
  */
 struct tgt_req {
 	struct nvme_command sqe;
@@ -151,6 +151,7 @@ struct tgt_req {
 	u32 sgl_len;		/* what the SGL describes */
 	u32 len;		/* what moves, set by tgt_req_begin() */
 	u8 dir;			/* enum tgt_dir, set by tgt_req_begin() */
+	bool alone;		/* no other of its queue is there to merge it with */
 	u16 error_loc;		/* byte of the SQE, for the error log; 0xffff: none */
 	u64 error_slba;
 	union {				/* the backend's */

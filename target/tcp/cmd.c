@@ -397,7 +397,8 @@ void tt_transport_respond(struct tgt_req *req)
 	struct tt_conn *conn = slot->conn;
 
 	tt_slot_state(slot, TT_DONE);
-	if (llist_add(&slot->node, &conn->done))
+	/* As a rule there is nothing to tell: see tt_conn_kick(). */
+	if (llist_add(&slot->node, &conn->done) && READ_ONCE(conn->worker) != current)
 		tt_conn_kick(conn);
 	/* The slot is the worker's now, and after this the connection may go. */
 	if (atomic_dec_and_test(&conn->inflight))
@@ -432,6 +433,12 @@ static bool tt_slot_may_alloc(struct tt_slot *slot)
 	return list_empty(starving) || starving->next == &slot->starving;
 }
 
+static void tt_slot_sated(struct tt_slot *slot)
+{
+	if (unlikely(!list_empty(&slot->starving)))
+		list_del_init(&slot->starving);
+}
+
 /* Returns false when the slot waits for memory. */
 static bool tt_slot_start(struct tt_slot *slot)
 {
@@ -439,7 +446,7 @@ static bool tt_slot_start(struct tt_slot *slot)
 	struct tgt_req *req = &slot->req;
 
 	if (unlikely(conn->flags & (BIT(TT_CLOSING) | BIT(TT_TERM)))) {
-		list_del_init(&slot->starving);
+		tt_slot_sated(slot);
 		tt_slot_fail(slot, NVME_SC_ABORT_QUEUE);
 		return true;
 	}
@@ -452,13 +459,13 @@ static bool tt_slot_start(struct tt_slot *slot)
 			nvme_tcp_xfer_start(&slot->xfer, NVME_TCP_H2C, req->len);
 			slot->r2t_built = 0;
 			slot->r2t_done = 0;
-			list_del_init(&slot->starving);
+			tt_slot_sated(slot);
 			tt_slot_state(slot, TT_R2T);
 			tt_slot_want_r2t(slot);
 			return true;
 		}
 	}
-	list_del_init(&slot->starving);
+	tt_slot_sated(slot);
 	tt_slot_state(slot, TT_CORE);
 	tgt_req_execute(req);
 	return true;
@@ -472,22 +479,27 @@ static bool tt_slot_start(struct tt_slot *slot)
  */
 void tt_run_ready(struct tt_conn *conn)
 {
-	struct llist_node *list;
+	struct llist_node *list = NULL;
 	struct tt_slot *slot, *next;
-	struct blk_plug plug;
 	unsigned int n = 0;
-	bool alone;
+	bool alone = false;
 
-	if (llist_empty(&conn->ready) && list_empty(&conn->starving))
+	if (!llist_empty(&conn->ready))
+		list = llist_del_all(&conn->ready);
+	else if (list_empty(&conn->starving))
 		return;
 
-	list = llist_reverse_order(llist_del_all(&conn->ready));
-	if (list)
+	if (list) {
 		conn->stats.batches++;
-	/* One of those in flight is the open connection itself. */
-	alone = list && !list->next && atomic_read(&conn->inflight) == 2;
+		/* One of those in flight is the open connection itself. */
+		alone = !list->next && atomic_read(&conn->inflight) == 2;
+		if (list->next)
+			list = llist_reverse_order(list);
+		else
+			llist_entry(list, struct tt_slot, node)->req.alone = alone;
+	}
 
-	blk_start_plug(&plug);
+	blk_start_plug(&conn->plug);
 	list_for_each_entry_safe(slot, next, &conn->starving, starving)
 		if (!tt_slot_start(slot))
 			break;
@@ -495,7 +507,7 @@ void tt_run_ready(struct tt_conn *conn)
 		tt_slot_start(slot);
 		n++;
 	}
-	blk_finish_plug(&plug);
+	blk_finish_plug(&conn->plug);
 	if (n)
 		tt_conn_weigh(conn, alone ? 0 : n);
 }

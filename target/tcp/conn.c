@@ -21,12 +21,12 @@ static bool tt_conn_wake(struct tt_conn *conn)
 
 	/* Pairs with tt_stay_work(): it sees what was added, or we see it leave. */
 	smp_mb();
-	/* It may be through with the connection, but not gone. */
-	rcu_read_lock();
+	/* It may be through with the connection, but not gone. Any RCU does. */
+	rcu_read_lock_sched();
 	task = READ_ONCE(conn->stays);
 	if (task)
 		wake_up_process(task);
-	rcu_read_unlock();
+	rcu_read_unlock_sched();
 	return task;
 }
 

@@ -74,6 +74,7 @@ static int tt_rx_cmd(struct tt_conn *conn)
 	slot->req.sgl_len = eng->pdu.len;
 	slot->req.bvec = NULL;
 	slot->req.nr_bvec = 0;
+	slot->req.alone = false;
 	slot->cid = eng->pdu.cccid;
 	slot->inline_data = false;
 	slot->have_data = false;
@@ -283,8 +284,8 @@ static size_t tt_rx_bytes(void *ctx, const u8 *p, size_t len)
 	}
 }
 
-static size_t tt_rx_skb(struct tt_conn *conn, struct sk_buff *skb,
-			unsigned int offset, size_t len)
+static __always_inline size_t tt_rx_skb(struct tt_conn *conn, struct sk_buff *skb,
+					unsigned int offset, size_t len)
 {
 	struct tt_rx *rx = &conn->rx;
 	size_t at;
@@ -310,6 +311,13 @@ static int tt_rx_actor(read_descriptor_t *desc, struct sk_buff *skb,
 	return at;
 }
 
+static noinline_for_stack void tt_rx_sock(struct tt_conn *conn)
+{
+	read_descriptor_t desc = { .arg.data = conn, .count = 1 };
+
+	tcp_read_sock(conn->sock->sk, &desc, tt_rx_actor);
+}
+
 /* Returns whether there may be more. */
 static bool tt_rx_read(struct tt_conn *conn, unsigned int budget)
 {
@@ -319,13 +327,10 @@ static bool tt_rx_read(struct tt_conn *conn, unsigned int budget)
 
 	conn->rx.budget = budget;
 	skb = nvme_tcp_skb_lone(sk, &off);
-	if (likely(skb)) {
+	if (likely(skb))
 		tcp_read_done(sk, tt_rx_skb(conn, skb, off, skb->len - off));
-	} else {
-		read_descriptor_t desc = { .arg.data = conn, .count = 1 };
-
-		tcp_read_sock(sk, &desc, tt_rx_actor);
-	}
+	else
+		tt_rx_sock(conn);
 	return !conn->rx.budget || conn->rx.stalled;
 }
 

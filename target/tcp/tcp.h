@@ -53,6 +53,7 @@
 #ifndef TARGET_TCP_H
 #define TARGET_TCP_H
 
+#include <linux/blkdev.h>
 #include <linux/bvec.h>
 #include <linux/llist.h>
 #include <linux/net.h>
@@ -199,6 +200,7 @@ struct tt_tx {
 	u32 crc;
 	bool slot_digest;		/* a data digest is due after the data */
 	bool slot_rsp;			/* a CapsuleResp follows the data */
+	struct msghdr msg;
 	struct page *hdr;		/* where headers are built */
 	unsigned int hdr_off;
 };
@@ -255,6 +257,7 @@ struct tt_conn {
 	atomic_long_t mem;		/* bytes of data memory that its slots hold */
 
 	struct list_head starving;	/* worker */
+	struct blk_plug plug;		/* worker; on a stack it would be zeroed for nothing */
 	struct tt_tx tx;
 
 	struct tt_stats stats;

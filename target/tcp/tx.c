@@ -24,12 +24,14 @@ static bool tt_tx_room(const struct tt_tx *tx)
 	return tx->nr + 2 <= TT_BATCH;
 }
 
-/* Memory for the next PDU header: NVME_TCP_BUILD_MAX bytes, or NULL. */
-static u8 *tt_tx_hdr(struct tt_tx *tx)
+static bool tt_tx_hdr_fits(const struct tt_tx *tx)
 {
-	const unsigned int size = PAGE_SIZE << TT_HDR_ORDER;
+	return tx->hdr && tx->hdr_off + NVME_TCP_BUILD_MAX <= PAGE_SIZE << TT_HDR_ORDER;
+}
 
-	if (tx->hdr && tx->hdr_off + NVME_TCP_BUILD_MAX > size) {
+static noinline u8 *tt_tx_hdr_new(struct tt_tx *tx)
+{
+	if (tx->hdr) {
 		/* Nobody else looks at it any more? From the start, then. */
 		if (page_count(tx->hdr) != 1) {
 			put_page(tx->hdr);
@@ -43,7 +45,15 @@ static u8 *tt_tx_hdr(struct tt_tx *tx)
 		if (!tx->hdr)
 			return NULL;
 	}
-	return page_address(tx->hdr) + tx->hdr_off;
+	return page_address(tx->hdr);
+}
+
+/* Memory for the next PDU header: NVME_TCP_BUILD_MAX bytes, or NULL. */
+static inline u8 *tt_tx_hdr(struct tt_tx *tx)
+{
+	if (likely(tt_tx_hdr_fits(tx)))
+		return page_address(tx->hdr) + tx->hdr_off;
+	return tt_tx_hdr_new(tx);
 }
 
 /* @n bytes were written where tt_tx_hdr() said. */
@@ -265,8 +275,11 @@ static struct tt_slot *tt_tx_peek(struct tt_conn *conn)
 {
 	struct tt_tx *tx = &conn->tx;
 
-	if (!tx->queue && !llist_empty(&conn->done))
-		tx->queue = llist_reverse_order(llist_del_all(&conn->done));
+	if (!tx->queue && !llist_empty(&conn->done)) {
+		tx->queue = llist_del_all(&conn->done);
+		if (tx->queue->next)
+			tx->queue = llist_reverse_order(tx->queue);
+	}
 	return tx->queue ? llist_entry(tx->queue, struct tt_slot, node) : NULL;
 }
 
@@ -341,17 +354,14 @@ static int tt_tx_flush(struct tt_conn *conn, bool more)
 	struct sock *sk = conn->sock->sk;
 	int ret;
 
+	tx->msg.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_SPLICE_PAGES;
+	if (more)
+		tx->msg.msg_flags |= MSG_MORE;
 	while (tx->bytes) {
-		struct msghdr msg = {
-			.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_SPLICE_PAGES,
-		};
-
-		if (more)
-			msg.msg_flags |= MSG_MORE;
-		iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, &tx->bv[tx->first],
+		iov_iter_bvec(&tx->msg.msg_iter, ITER_SOURCE, &tx->bv[tx->first],
 			      tx->nr - tx->first, tx->bytes);
 		clear_bit(TT_SPACE, &conn->flags);
-		ret = tt_tx_send(sk, &msg, tx->bytes);
+		ret = tt_tx_send(sk, &tx->msg, tx->bytes);
 		conn->stats.sends++;
 		if (ret == -EAGAIN || ret == -ENOMEM || ret == -ENOBUFS) {
 			conn->stats.send_full++;
