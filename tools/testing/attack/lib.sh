@@ -2,10 +2,10 @@
 #
 # What both attack tests share: the I/O of somebody who is not attacked.
 
-# other_fio DEVICE: verified, all the while
+# other_fio DEVICE: verified, all the while; VM_rate=N: so many writes a second
 other_fio() {
 	fio --name=other --filename="$1" --direct=1 --ioengine=libaio --rw=randwrite --bs=8k \
-		--iodepth=2 --size=32m --rate_iops=60 --verify=crc32c --verify_backlog=32 \
+		--iodepth=2 --size=32m --rate_iops="${VM_rate:-60}" --verify=crc32c --verify_backlog=32 \
 		--verify_fatal=1 --verify_dump=0 --time_based --runtime=100000 \
 		--output-format=json --output=/tmp/other.json > /tmp/other.log 2>&1 &
 	other=$!
