@@ -65,9 +65,21 @@ class Conn(Peer):
             yield from self.admin()
         elif self.phase == "io":
             yield from self.player.need_owner()
-            self.qid = self.player.next_qid()
             self.player.live.append(self)
-            yield from self.io(self.qid, self.player.owner.cntlid)
+            yield from self.connect_io()
+
+    def connect_io(self):
+        """On a queue whose last connection has gone from the target as well"""
+        for left in reversed(range(20)):
+            self.qid = self.player.next_qid()
+            try:
+                yield from self.io(self.qid, self.player.owner.cntlid)
+                return
+            except AssertionError as e:
+                # Command Sequence Error: it is there still
+                if not left or "status 0x400c " not in str(e):
+                    raise
+            yield 0.05
 
     # -- what a row can send --------------------------------------------------
 
