@@ -8,16 +8,16 @@
 #include "nvme-tcp-pdu.h"
 
 #ifdef __KERNEL__
-#if defined(CONFIG_X86_64) && !defined(CONFIG_UML)
-#include <asm/cpufeature.h>
-#define PDU_CRC32Q
-#endif
 #include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/math.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
+
+#include "compat-crc.h"
+#else
+#define compat_crc32c_header crc32c
 #endif
 
 /* What may follow the header, and so how PLEN and PDO are judged */
@@ -98,32 +98,10 @@ static inline bool pdu_is_term(u8 type)
 	return type == NVME_TCP_H2C_TERM || type == NVME_TCP_C2H_TERM;
 }
 
-#ifdef PDU_CRC32Q
-/*
- * Before 6.14 crc32c() asks the crypto layer, which costs several times what the
- * few bytes of a header do. @n: a multiple of 8, as all headers with a digest are.
- */
-static inline u32 pdu_crc(const u8 *p, u32 n)
-{
-	u64 crc = nvme_tcp_crc_init();
-
-	if (!static_cpu_has(X86_FEATURE_XMM4_2))
-		return crc32c(crc, p, n);
-	for (; n; n -= 8, p += 8)
-		asm("crc32q %1, %0" : "+r" (crc) : "rm" (*(const u64 *)p));
-	return crc;
-}
-#else
-static inline u32 pdu_crc(const u8 *p, u32 n)
-{
-	return crc32c(nvme_tcp_crc_init(), p, n);
-}
-#endif
-
 /* The digest of @hlen bytes of header */
 static inline u32 pdu_hdgst(const u8 *hdr, u32 hlen)
 {
-	return ~pdu_crc(hdr, hlen);
+	return ~compat_crc32c_header(nvme_tcp_crc_init(), hdr, hlen);
 }
 
 #endif
