@@ -509,9 +509,12 @@ static void tt_conn_end_work(struct work_struct *work)
  */
 static void tt_sock_setup(struct sock *sk)
 {
-	/* What a half-open peer may cost where the host asked for no keep alive */
+	/*
+	 * What a half-open peer may cost where the host asked for no keep alive; so
+	 * rarely that a connection at rest costs nothing to speak of.
+	 */
 	sock_set_keepalive(sk);
-	tcp_sock_set_keepidle(sk, 30);
+	tcp_sock_set_keepidle(sk, 300);
 	tcp_sock_set_keepintvl(sk, 10);
 	tcp_sock_set_keepcnt(sk, 3);
 	tcp_sock_set_nodelay(sk);
