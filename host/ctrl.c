@@ -110,17 +110,6 @@ static int nth_admin_connect(struct nth_ctrl *ctrl)
 	return ret ?: nvmf_connect_admin_queue(&ctrl->ctrl);
 }
 
-/*
- * -EINTR is what the core makes of a command that was cancelled. Nobody has sent a
- * signal: who gets it tries again at once, as it is to, and does so for ever.
- */
-static int nth_why(const struct nth_queue *q, int ret)
-{
-	if (ret == -EINTR && test_bit(NTH_Q_FAILED, &q->flags))
-		return q->error;
-	return ret;
-}
-
 static int nth_admin_up(struct nth_ctrl *ctrl, bool first)
 {
 	struct nvme_ctrl *nctrl = &ctrl->ctrl;
@@ -157,7 +146,7 @@ static int nth_admin_up(struct nth_ctrl *ctrl, bool first)
 	if (!ret)
 		return 0;
 down:
-	ret = nth_why(q, ret);
+	ret = nth_queue_why(q, ret);
 	nth_admin_down(ctrl, first);
 	return ret;
 }
@@ -244,7 +233,7 @@ static int nth_io_connect(struct nth_ctrl *ctrl, unsigned int from, unsigned int
 			return ret;
 		ret = nvmf_connect_io_queue(&ctrl->ctrl, qid);
 		if (ret)
-			return nth_why(q, ret);
+			return nth_queue_why(q, ret);
 		set_bit(NTH_Q_LIVE, &q->flags);
 	}
 	return 0;
@@ -401,7 +390,7 @@ static int nth_up(struct nth_ctrl *ctrl, bool first)
 	}
 	return 0;
 down:
-	ret = nth_why(ctrl->queues[0], ret);
+	ret = nth_queue_why(ctrl->queues[0], ret);
 	nvme_stop_keep_alive(nctrl);
 	nth_io_down(ctrl, first);
 	nth_admin_down(ctrl, first);

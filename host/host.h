@@ -406,6 +406,7 @@ int nth_queue_up(struct nth_queue *q);
 void nth_queue_down(struct nth_queue *q);
 bool nth_queue_down_failed(struct nth_queue *q);
 void nth_queue_fail(struct nth_queue *q, int error);
+int nth_queue_why(const struct nth_queue *q, int ret);
 void nth_queue_kick(struct nth_queue *q);
 
 /* sock.c */

@@ -44,6 +44,24 @@ void nth_queue_fail(struct nth_queue *q, int error)
 	nth_queue_kick(q);
 }
 
+/**
+ * nth_queue_why - why a command of the core's failed
+ * @q: queue that it was sent on
+ * @ret: what the core says
+ *
+ * It makes -EINTR of a command that is cancelled. Nobody has sent a signal: whoever
+ * gets that tries again at once, as one is to, and does so for ever.
+ *
+ * Context: any.
+ * Return: @ret, or why the connection broke.
+ */
+int nth_queue_why(const struct nth_queue *q, int ret)
+{
+	if (ret == -EINTR && test_bit(NTH_Q_FAILED, &q->flags))
+		return q->error;
+	return ret;
+}
+
 /*
  * Sends H2CTermReq, if one is due, and lets the peer read it before the close
  * takes it from under it. Of the worker and of who takes the queue down,
