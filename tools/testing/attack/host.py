@@ -520,10 +520,11 @@ def main():
         seed = args.seed or random.SystemRandom().randrange(1, 1 << 31)
         print(f"   {args.mutations} mutations of seed {seed}", flush=True)
         begun = time.monotonic()
-        ctls = [c for c in player.ctls if c.fd is not None]
+        before, ctls = player.attacks, player.ctls
         player.run([(player.spoiler, c, range(i, args.mutations, len(ctls)), seed)
                     for i, c in enumerate(ctls)])
-        print(f"   {args.mutations} mutations, {time.monotonic() - begun:.0f} s", flush=True)
+        print(f"   {player.attacks - before} mutations, {time.monotonic() - begun:.0f} s",
+              flush=True)
     rc = player.end()
     sys.stdout.flush()
     os._exit(rc)        # its threads wait for the host still
