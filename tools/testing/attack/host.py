@@ -141,7 +141,10 @@ class Conn(fakectrl.Conn):
         while at + 12 <= len(seen):
             come.add(struct.unpack_from("<H", seen, at + 10)[0] & 0xfff)
             at += struct.unpack_from("<I", seen, at + 4)[0]
-        tag = next((t for t in range(1, DEPTH) if t not in come), None)
+        # What is not here may be in the host's socket, which is sent. Tags are given
+        # in order to one CPU: the first one's predecessor is the last in the queue.
+        tag = max((t for t in range(1, DEPTH) if t not in come),
+                  key=lambda t: (t - cid) % DEPTH, default=None)
         if tag is None:
             raise AssertionError("no command waits")
         return (self.ctl.gens.get(tag, 0) + 1 & 15) << 12 | tag
@@ -349,6 +352,7 @@ class Ctl:
             buf = mmap.mmap(-1, 4096)
             os.pwritev(self.fd, [buf], self.at + 8192 + 4096 * (i % 12))
 
+        cpus = os.sched_getaffinity(0)
         with open(WMEM) as f:
             saved = f.read()
         try:
@@ -360,12 +364,15 @@ class Ctl:
             with self.turn:
                 self.turn.wait_for(lambda: self.conns >= conns + 2, 60)
             self.row = row
+            # For waiting(), of this thread and those that it starts
+            os.sched_setaffinity(0, {min(cpus)})
             threads = [threading.Thread(target=one, args=(i,)) for i in range(2 * DEPTH)]
             for t in threads:
                 t.start()
             for t in threads:
                 t.join()
         finally:
+            os.sched_setaffinity(0, cpus)
             with open(WMEM, "w") as f:
                 f.write(saved)
 
