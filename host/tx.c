@@ -449,6 +449,20 @@ static int nth_batch_send(struct nth_queue *q, enum nth_tx_from from)
 	return 0;
 }
 
+/*
+ * The last batch told TCP that more follows, for data that nobody wants any more by
+ * now: the command was answered. Its tail would wait for a timer of TCP's.
+ */
+static void nth_uncork(struct nth_queue *q, enum nth_tx_from from)
+{
+	if (from == NTH_TX_WORKER) {
+		q->tx.more = false;
+		tcp_sock_set_nodelay(q->sock->sk);
+	} else {
+		nth_queue_kick(q);
+	}
+}
+
 /**
  * nth_tx_run - send what there is to send
  * @q: queue
@@ -479,8 +493,11 @@ bool nth_tx_run(struct nth_queue *q, enum nth_tx_from from)
 			/* After an error nothing but H2CTermReq is in place. */
 			if (unlikely(test_bit(NTH_Q_FAILED, &q->flags)))
 				break;
-			if (!tx->bytes && !nth_batch_fill(q, true))
+			if (!tx->bytes && !nth_batch_fill(q, true)) {
+				if (unlikely(tx->more))
+					nth_uncork(q, from);
 				break;
+			}
 			tx->count[NTH_TX_BY + from]++;
 			ret = nth_batch_send(q, from);
 		} while (!ret && --budget && tx->more);
@@ -533,6 +550,7 @@ void nth_tx_drain(struct nth_queue *q)
 		nth_cmd_put(tx->pdu[tx->first_pdu++].cmd, NULL);
 	tx->bytes = 0;
 	tx->sent = 0;
+	tx->more = false;
 	if (tx->cur)
 		nth_cmd_put(tx->cur, NULL);
 	tx->cur = NULL;
