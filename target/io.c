@@ -26,7 +26,7 @@ enum { COMPARE_CHUNK = SZ_64K };	/* bounds a Compare's or Verify's memory */
 void tgt_defer(struct tgt_req *req, work_func_t fn)
 {
 	INIT_WORK(&req->work, fn);
-	queue_work(tgt_wq, &req->work);
+	queue_work(tgt_cmd_wq, &req->work);
 }
 
 /* What the errors of block devices mean; @write where it is another for writes */

@@ -10,7 +10,7 @@
 #include "target.h"
 #include "objects.h"
 
-struct workqueue_struct *tgt_wq;
+struct workqueue_struct *tgt_wq, *tgt_cmd_wq;
 
 static LIST_HEAD(transports);		/* under tgt_config_sem */
 
@@ -85,14 +85,26 @@ struct tgt_transport *tgt_transport_get(u8 trtype)
 	return t;
 }
 
+/*
+ * Two, as a workqueue runs only so many items at a time: commands that wait for
+ * a device, as many as hosts like to send, must not keep timers from running.
+ */
 static int wq_init(void)
 {
 	tgt_wq = alloc_workqueue("nvmet-wq", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
-	return tgt_wq ? 0 : -ENOMEM;
+	if (!tgt_wq)
+		return -ENOMEM;
+	tgt_cmd_wq = alloc_workqueue("nvmet-cmd-wq", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (!tgt_cmd_wq) {
+		destroy_workqueue(tgt_wq);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 static void wq_exit(void)
 {
+	destroy_workqueue(tgt_cmd_wq);
 	destroy_workqueue(tgt_wq);
 }
 

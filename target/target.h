@@ -402,7 +402,8 @@ static inline bool tgt_ctrl_is_disc(const struct tgt_ctrl *ctrl)
 }
 
 extern struct rw_semaphore tgt_config_sem;
-extern struct workqueue_struct *tgt_wq;		/* WQ_MEM_RECLAIM, command execution */
+extern struct workqueue_struct *tgt_wq;		/* timers, the end of controllers and namespaces */
+extern struct workqueue_struct *tgt_cmd_wq;	/* commands: see tgt_defer() */
 extern struct tgt_subsys *tgt_disc_subsys;
 extern u64 tgt_disc_genctr;
 
