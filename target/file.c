@@ -330,6 +330,9 @@ int tgt_file_open(struct tgt_ns *ns)
 	if (S_ISBLK(inode->i_mode)) {
 		ns->lba_shift = ilog2(bdev_logical_block_size(I_BDEV(inode)));
 		ns->rotational = bdev_rot(I_BDEV(inode));
+		/* Most drivers let it be opened for writing all the same. */
+		if (bdev_read_only(I_BDEV(inode)))
+			ns->ro_backing = true;
 	} else if (S_ISREG(inode->i_mode)) {
 		ns->lba_shift = clamp_t(u8, inode->i_blkbits, SECTOR_SHIFT,
 					FILE_SHIFT_MAX);
