@@ -294,6 +294,11 @@ static int open_bdev(struct tgt_ns *ns)
 	}
 	if (IS_ERR(file))
 		return PTR_ERR(file);
+	if (bdev_is_zoned(file_bdev(file))) {
+		pr_err("%s is zoned, which is not supported\n", ns->path);
+		bdev_fput(file);
+		return -EOPNOTSUPP;
+	}
 
 	ns->bdev_file = file;
 	ns->bdev = file_bdev(file);
