@@ -267,7 +267,8 @@ static struct ana_snapshot *ana_look(struct tgt_ctrl *ctrl)
 	if (!s)
 		return NULL;
 	/* A change from here on is a new event, and another read. */
-	s->chgcnt = cpu_to_le64(READ_ONCE(ctrl->port->ana_chgcnt));
+	s->chgcnt = cpu_to_le64(READ_ONCE(ctrl->port->ana_chgcnt) +
+				READ_ONCE(ctrl->subsys->ana_chgcnt));
 	memcpy(s->state, ctrl->port->ana_state, sizeof(s->state));
 
 	rcu_read_lock();

@@ -85,6 +85,13 @@ static bool is_closing(struct tgt_ns *ns)
 	return smp_load_acquire(&ns->closing);
 }
 
+/* A host that reads the ANA log in pieces sees from its count that it changed. */
+static void ana_changed(struct tgt_subsys *subsys)
+{
+	lockdep_assert_held(&subsys->lock);
+	WRITE_ONCE(subsys->ana_chgcnt, subsys->ana_chgcnt + 1);
+}
+
 static int publish(struct tgt_ns *ns)
 {
 	struct tgt_subsys *subsys = ns->subsys;
@@ -106,6 +113,7 @@ static int publish(struct tgt_ns *ns)
 		goto out;
 	}
 	subsys->nr_namespaces++;
+	ana_changed(subsys);
 	ns->enabled = true;
 	tgt_ns_changed(subsys, ns->nsid);
 out:
@@ -180,6 +188,7 @@ void tgt_ns_disable(struct tgt_ns *ns)
 	mutex_lock(&subsys->lock);
 	xa_erase(&subsys->namespaces, ns->nsid);
 	subsys->nr_namespaces--;
+	ana_changed(subsys);
 	ns->enabled = false;
 	tgt_ns_changed(subsys, ns->nsid);
 	mutex_unlock(&subsys->lock);
@@ -253,8 +262,10 @@ static int apply_ana_grpid(struct tgt_ns *ns, u32 *field, union tgt_value *v)
 	mutex_lock(&ns->lock);
 	mutex_lock(&ns->subsys->lock);
 	WRITE_ONCE(*field, v->u32);
-	if (ns->enabled)
+	if (ns->enabled) {
+		ana_changed(ns->subsys);
 		tgt_subsys_event(ns->subsys, NULL, TGT_EV_ANA_CHANGED);
+	}
 	mutex_unlock(&ns->subsys->lock);
 	mutex_unlock(&ns->lock);
 	return 0;

@@ -301,6 +301,7 @@ struct tgt_subsys {
 	struct xarray namespaces;	/* enabled ones by NSID; RCU readers */
 	unsigned int nr_namespaces;	/* enabled; under lock */
 	u32 max_nsid;			/* NN: highest NSID that there may be */
+	u64 ana_chgcnt;			/* of what ANA groups consist of; under lock */
 	struct list_head hosts;		/* struct tgt_host_link, under tgt_config_sem */
 	struct list_head entry;		/* all directories, under tgt_config_sem */
 	struct ida cntlids;
