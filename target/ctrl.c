@@ -324,6 +324,8 @@ u16 tgt_ctrl_add_queue(struct tgt_queue *q, struct tgt_ctrl *ctrl, u16 qid,
 	} else {
 		kref_get(&ctrl->ref);
 		attach(q, ctrl, qid, sqsize);
+		/* Its Connect is a command to the controller as any other. */
+		WRITE_ONCE(ctrl->ka_seen, true);
 		status = 0;
 	}
 	mutex_unlock(&ctrl->lock);
