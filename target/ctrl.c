@@ -63,14 +63,15 @@ static void tgt_ctrl_fatal(struct tgt_ctrl *ctrl)
 /* ---- keep alive ---------------------------------------------------------- */
 
 /*
- * What silence the controller suffers, in ms: KATO, or for a discovery
- * controller that was given none, a time of our own (Base 2.1, 3.1.3.3).
+ * What silence the controller suffers, in ms: KATO, rounded up to KAS (Base 2.1,
+ * Feature 0Fh), or for a discovery controller that was given none, a time of our
+ * own (3.1.3.3).
  */
 static u32 patience(const struct tgt_ctrl *ctrl)
 {
 	if (!ctrl->kato && tgt_ctrl_is_disc(ctrl))
 		return TGT_DISC_IDLE_MS;
-	return ctrl->kato;
+	return roundup(ctrl->kato, TGT_KAS * 100);
 }
 
 /*

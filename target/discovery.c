@@ -179,7 +179,7 @@ void tgt_disc_identify(struct tgt_req *req)
 	id->aerl = TGT_MAX_AER - 1;
 	id->elpe = TGT_ERR_LOG - 1;
 	id->lpa = BIT(2);		/* extended data: LPO, NUMDU */
-	id->kas = cpu_to_le16(10);		/* of 100 ms */
+	id->kas = cpu_to_le16(TGT_KAS);
 	id->maxcmd = cpu_to_le16(ctrl->queue_size);
 	/* SGLs, any alignment; in-capsule data by offset; transport SGLs */
 	id->sgls = cpu_to_le32(BIT(0) | BIT(20));

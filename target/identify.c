@@ -79,7 +79,7 @@ static u16 fill_ctrl(struct tgt_req *req, void *buf)
 	id->lpa = TGT_LPA_SMART_PER_NS | NVME_CTRL_LPA_CMD_EFFECTS_LOG |
 		  TGT_LPA_EXTENDED;
 	id->elpe = TGT_ERR_LOG - 1;
-	id->kas = cpu_to_le16(10);		/* of 100 ms */
+	id->kas = cpu_to_le16(TGT_KAS);
 	id->anatt = 10;				/* s */
 	id->anacap = 0x1f;			/* every state may be reported */
 	id->anagrpmax = cpu_to_le32(TGT_ANA_GROUPS);

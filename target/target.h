@@ -78,6 +78,7 @@ enum tgt_limits {
 	TGT_MDTS_BYTES		= 4096 << TGT_MDTS,
 	TGT_ANA_GROUPS		= 128,
 	TGT_KATO_MAX_MS		= 60 * 60 * 1000,
+	TGT_KAS			= 10,	/* KATO's granularity, in units of 100 ms */
 	TGT_DISC_IDLE_MS	= 2 * 60 * 1000, /* discovery controller with KATO 0 */
 };
 
