@@ -182,7 +182,7 @@ void tgt_disc_identify(struct tgt_req *req)
 	id->kas = cpu_to_le16(TGT_KAS);
 	id->maxcmd = cpu_to_le16(ctrl->queue_size);
 	/* SGLs, any alignment; in-capsule data by offset; transport SGLs */
-	id->sgls = cpu_to_le32(BIT(0) | BIT(20));
+	id->sgls = cpu_to_le32(BIT(0) | BIT(20) | BIT(21));
 	strscpy(id->subnqn, s->nqn, sizeof(id->subnqn));
 	status = tgt_copy_to_host(req, 0, id, sizeof(*id));
 	kfree(id);
