@@ -231,9 +231,11 @@ static void bdev_identify(struct tgt_ns *ns, struct nvme_id_ns *id)
 
 	/*
 	 * A device writes its physical block whole, wherever a block of that
-	 * size lies; hosts take their physical block size from here.
+	 * size lies; hosts take their physical block size from here. A partition
+	 * may begin within one.
 	 */
-	if (phys > 1U << ns->lba_shift) {
+	if (phys > 1U << ns->lba_shift &&
+	    !(bdev_alignment_offset(bdev) & (phys - 1))) {
 		id->nsfeat |= NVME_NS_FEAT_ATOMICS;
 		id->nawun = blocks0(ns, phys);
 		id->nawupf = id->nawun;
