@@ -21,7 +21,8 @@ One command a line on standard input changes options while it runs. Options:
   fault        what goes wrong with the next I/O command, once; see FAULTS
 
 Each line that it prints is an event: "connect QID", "term FES FEI", "fault
-NAME", "closed QID", "digest" (a wrong one from the host).
+NAME", "closed QID", "digest" (a wrong one from the host), "option NAME=VALUE"
+(from standard input, and in force).
 """
 import argparse
 import socket
@@ -437,6 +438,7 @@ def main():
     threading.Thread(target=listen, args=(args.port,), daemon=True).start()
     for line in sys.stdin:
         option(line.strip())
+        say("option", line.strip())
 
 
 if __name__ == "__main__":
