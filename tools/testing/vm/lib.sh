@@ -256,7 +256,13 @@ ctrls() {
 		fi
 	done
 }
-ctrl() { ctrls "$1" | head -n 1; }
+# The first of them. Not by head: who still writes when it has ended is ended as well
+ctrl() {
+	local all
+
+	all=$(ctrls "$1")
+	echo "${all%%$'\n'*}"
+}
 state() { cat "/sys/class/nvme/$(ctrl "$1")/state" 2> /dev/null; }
 is_live() { [[ $(state "$1") == live ]]; }
 no_ctrls() { [[ -z $(ctrls "$1") ]]; }
