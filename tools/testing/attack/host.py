@@ -295,8 +295,14 @@ class Ctl:
         return None
 
     def known(self):
-        return any(open(p).read().strip() == self.nqn
-                   for p in glob.glob("/sys/class/nvme/nvme*/subsysnqn"))
+        for p in glob.glob("/sys/class/nvme/nvme*/subsysnqn"):
+            try:
+                with open(p) as f:
+                    if f.read().strip() == self.nqn:
+                        return True
+            except OSError:
+                pass            # another's, which just goes
+        return False
 
     def connect(self):
         if self.fd is not None:
