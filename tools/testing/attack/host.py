@@ -358,6 +358,11 @@ class Ctl:
             buf = mmap.mmap(-1, 4096)
             os.pwritev(self.fd, [buf], self.at + 8192 + 4096 * (i % 12))
 
+        # One at a time: what it saves must not be another's
+        with self.player.crowding:
+            self.crowd_alone(one)
+
+    def crowd_alone(self, one):
         cpus = os.sched_getaffinity(0)
         with open(WMEM) as f:
             saved = f.read()
@@ -434,7 +439,7 @@ class Player(table.Score):
     def __init__(self, args):
         super().__init__(args.report)
         self.addr, self.port = args.address, args.port
-        self.lock = threading.Lock()
+        self.lock, self.crowding = threading.Lock(), threading.Lock()
         self.progress = time.monotonic()
         self.ctls = [Ctl(self, i, i == args.controllers - 1) for i in range(args.controllers)]
         for c in self.ctls:
