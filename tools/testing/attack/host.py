@@ -314,7 +314,7 @@ class Ctl:
                             "--ctrl-loss-tmo=600", "--nr-io-queues=1", f"--queue-size={DEPTH}", "--keep-alive-tmo=30"] +
                            (["--hdr-digest", "--data-digest"] if self.digests else []),
                            check=True, stdout=subprocess.DEVNULL, timeout=300)
-        end = time.monotonic() + 60
+        end = time.monotonic() + self.player.patience / 2
         while True:
             try:
                 self.fd = os.open(self.device() or "", os.O_RDWR | os.O_DIRECT)
@@ -373,7 +373,7 @@ class Ctl:
             row, self.row = self.row, None
             self.drop()
             with self.turn:
-                self.turn.wait_for(lambda: self.conns >= conns + 2, 60)
+                self.turn.wait_for(lambda: self.conns >= conns + 2, self.player.patience / 2)
             self.row = row
             # For waiting(), of this thread and those that it starts
             os.sched_setaffinity(0, {min(cpus)})
@@ -395,9 +395,9 @@ class Ctl:
             # The connection ends, the next is the row's
             self.drop()
             with self.turn:
-                self.turn.wait_for(lambda: self.fired, 60)
+                self.turn.wait_for(lambda: self.fired, self.player.patience / 2)
                 if "ok" not in row.expected:
-                    self.turn.wait_for(lambda: self.result, 60)
+                    self.turn.wait_for(lambda: self.result, self.player.patience / 2)
             got = self.result or ("ok" if self.fired else "not played")
             if got == "ok" and "ok" in row.expected:
                 io = self.provoke("read")
@@ -408,10 +408,10 @@ class Ctl:
             ends = [e for e in row.expected if e not in ("ok", "fails")]
             with self.turn:
                 if ends and self.fired:
-                    self.turn.wait_for(lambda: self.result, 2 if len(ends) <
-                                       len(row.expected) else 30)
+                    self.turn.wait_for(lambda: self.result, self.player.patience / (
+                        30 if len(ends) < len(row.expected) else 4))
                 if self.result:
-                    self.turn.wait_for(lambda: self.conns >= conns + 2, 30)
+                    self.turn.wait_for(lambda: self.conns >= conns + 2, self.player.patience / 4)
             if io == "wrong data" or not self.fired:
                 got = f"{io}, {'played' if self.fired else 'not played'}"
             elif self.result is None and self.conns != conns:
@@ -438,7 +438,7 @@ class Ctl:
 class Player(table.Score):
     def __init__(self, args):
         super().__init__(args.report)
-        self.addr, self.port = args.address, args.port
+        self.addr, self.port, self.patience = args.address, args.port, args.patience
         self.lock, self.crowding = threading.Lock(), threading.Lock()
         self.progress = time.monotonic()
         self.ctls = [Ctl(self, i, i == args.controllers - 1) for i in range(args.controllers)]
