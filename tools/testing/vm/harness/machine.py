@@ -90,6 +90,8 @@ class Machine:
         append = ["console=ttyS0", "ignore_loglevel", "printk.devkmsg=on", "printk.time=1",
                   "panic=-1", "oops=panic", "net.ifnames=0", "mitigations=off",
                   "random.trust_cpu=on", "nmi_watchdog=0", "rcupdate.rcu_cpu_stall_timeout=60",
+                  # A soft lockup after twice that: 60 s, as the others
+                  "watchdog_thresh=30",
                   "no5lvl", "cryptomgr.notests", "audit=0", "apparmor=0", "nokaslr"]
         if accel == "tcg":
             # Emulated time stamps jump; nothing under test depends on them
