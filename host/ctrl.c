@@ -440,12 +440,13 @@ static void nth_recover(struct nth_ctrl *ctrl)
 	struct nvme_ctrl *nctrl = &ctrl->ctrl;
 
 	ctrl->recoveries++;
-	nvme_stop_keep_alive(nctrl);
 	flush_work(&nctrl->async_event_work);
 	nth_io_down(ctrl, false);
 	/* From here on the core decides what fails fast and what waits. */
 	nvme_unquiesce_io_queues(nctrl);
 	nth_admin_down(ctrl, false);
+	/* Some cores wait here for a keep alive that is on its way: it has ended now. */
+	nvme_stop_keep_alive(nctrl);
 
 	/* It fails when the controller is being deleted. */
 	if (nvme_change_ctrl_state(nctrl, NVME_CTRL_CONNECTING))
