@@ -142,8 +142,9 @@ class Conn(fakectrl.Conn):
             come.add(struct.unpack_from("<H", seen, at + 10)[0] & 0xfff)
             at += struct.unpack_from("<I", seen, at + 4)[0]
         # What is not here may be in the host's socket, which is sent. Tags are given
-        # in order to one CPU: the first one's predecessor is the last in the queue.
-        tag = max((t for t in range(1, DEPTH) if t not in come),
+        # in order to one CPU: the first one's predecessor is among the last in the
+        # queue. (The last tag of all, newer cores do not use.)
+        tag = max((t for t in range(1, DEPTH - 1) if t not in come),
                   key=lambda t: (t - cid) % DEPTH, default=None)
         if tag is None:
             raise AssertionError("no command waits")
