@@ -99,7 +99,8 @@ static void file_rw(struct tgt_req *req, loff_t pos, bool write)
 			return;
 		}
 		ret = rw_submit(req, pos, false, IOCB_NOWAIT);
-		if (ret != req->len && ret != -EIOCBQUEUED) {
+		/* Once it is queued, the request may be gone. */
+		if (ret != -EIOCBQUEUED && ret != req->len) {
 			tgt_defer(req, rw_work);
 			return;
 		}
