@@ -305,16 +305,15 @@ void tt_slot_put(struct tt_slot *slot)
 }
 
 /**
- * tt_slots_trim - free slots shall keep no memory
- * @conn: connection, on the list or with its watch running
+ * tt_slots_trim_locked - free slots shall keep no memory
+ * @conn: connection
  *
- * Context: may sleep.
+ * Context: rx.
  */
-void tt_slots_trim(struct tt_conn *conn)
+void tt_slots_trim_locked(struct tt_conn *conn)
 {
 	struct llist_node *node, *next;
 
-	lock_sock(conn->sock->sk);
 	for (node = llist_del_all(&conn->freed); node; node = next) {
 		next = node->next;
 		node->next = conn->used;
@@ -322,6 +321,18 @@ void tt_slots_trim(struct tt_conn *conn)
 	}
 	for (node = conn->used; node; node = node->next)
 		tt_slot_drop_pages(llist_entry(node, struct tt_slot, node));
+}
+
+/**
+ * tt_slots_trim - the same for who has no part in receiving
+ * @conn: connection, on the list or with its worker or its watch running
+ *
+ * Context: may sleep.
+ */
+void tt_slots_trim(struct tt_conn *conn)
+{
+	lock_sock(conn->sock->sk);
+	tt_slots_trim_locked(conn);
 	release_sock(conn->sock->sk);
 }
 
@@ -413,6 +424,9 @@ static bool tt_slot_starve(struct tt_slot *slot)
 	struct tt_conn *conn = slot->conn;
 
 	if (list_empty(&slot->starving)) {
+		/* What its free slots keep may be what it has too much of. */
+		if (list_empty(&conn->starving))
+			tt_slots_trim(conn);
 		slot->starve_end = jiffies + msecs_to_jiffies(TT_STARVE_MS);
 		conn->stats.starved++;
 		list_add_tail(&slot->starving, &conn->starving);

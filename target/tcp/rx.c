@@ -364,6 +364,8 @@ static void tt_rx_unstall(struct tt_conn *conn)
 
 	if (tt_slot_alloc(slot, slot->req.len, GFP_KERNEL)) {
 		if (time_before(jiffies, rx->stall_end)) {
+			/* See tt_slot_starve(). */
+			tt_slots_trim_locked(conn);
 			queue_delayed_work(tt_wq, &conn->retry, msecs_to_jiffies(TT_RETRY_MS));
 			return;
 		}

@@ -364,6 +364,7 @@ extern unsigned long tt_mem_limit;
 void tt_slot_init(struct tt_conn *conn, struct tt_slot *slot, u16 idx);
 struct tt_slot *tt_slot_get(struct tt_conn *conn);
 void tt_slot_put(struct tt_slot *slot);
+void tt_slots_trim_locked(struct tt_conn *conn);
 void tt_slots_trim(struct tt_conn *conn);
 void tt_mem_shrink(void);
 int tt_slot_alloc(struct tt_slot *slot, u32 len, gfp_t gfp);
