@@ -51,7 +51,7 @@ void tt_unadmit(struct tt_port *tp)
 
 static void tt_accept_work(struct work_struct *work)
 {
-	struct tt_port *tp = container_of(work, struct tt_port, accept_work);
+	struct tt_port *tp = container_of(to_delayed_work(work), struct tt_port, accept_work);
 	struct socket *sock;
 	int i, ret;
 
@@ -61,13 +61,15 @@ static void tt_accept_work(struct work_struct *work)
 			if (ret != -EAGAIN)
 				pr_warn_ratelimited("port %u: accept failed: %d\n",
 						    tp->port->portid, ret);
-			/*
-			 * Those that wait are looked at with the next one. EINVAL:
-			 * somebody has ended the listener (ss -K).
-			 */
-			if (ret == -EAGAIN || ret == -ENOMEM || ret == -ENFILE ||
-			    ret == -EINVAL)
+			/* EINVAL: somebody has ended the listener (ss -K). */
+			if (ret == -EAGAIN || ret == -EINVAL)
 				return;
+			/* With a full backlog there is no next one to wait for. */
+			if (ret == -ENOMEM || ret == -ENFILE) {
+				queue_delayed_work(tt_wq, &tp->accept_work,
+						   msecs_to_jiffies(TT_RETRY_MS));
+				return;
+			}
 			continue;
 		}
 		if (!tt_admit(tp)) {
@@ -86,7 +88,7 @@ static void tt_accept_work(struct work_struct *work)
 			tt_unadmit(tp);
 		}
 	}
-	queue_work(tt_wq, &tp->accept_work);
+	queue_delayed_work(tt_wq, &tp->accept_work, 0);
 }
 
 /*
@@ -100,7 +102,7 @@ static void tt_listen_data_ready(struct sock *sk)
 	read_lock_bh(&sk->sk_callback_lock);
 	tp = sk->sk_user_data;
 	if (tp && sk->sk_state == TCP_LISTEN)
-		queue_work(tt_wq, &tp->accept_work);
+		queue_delayed_work(tt_wq, &tp->accept_work, 0);
 	read_unlock_bh(&sk->sk_callback_lock);
 }
 
@@ -168,7 +170,7 @@ int tt_listen(struct tgt_port *port)
 	if (!tp)
 		return -ENOMEM;
 	tp->port = port;
-	INIT_WORK(&tp->accept_work, tt_accept_work);
+	INIT_DELAYED_WORK(&tp->accept_work, tt_accept_work);
 
 	ret = inet_pton_with_scope(&init_net, af, port->traddr, port->trsvcid, &tp->addr);
 	if (ret) {
@@ -209,7 +211,7 @@ void tt_unlisten(struct tgt_port *port)
 	sk->sk_data_ready = tp->old_data_ready;
 	sk->sk_user_data = NULL;
 	write_unlock_bh(&sk->sk_callback_lock);
-	cancel_work_sync(&tp->accept_work);
+	cancel_delayed_work_sync(&tp->accept_work);
 	sock_release(tp->sock);
 	/* A child that was being born meanwhile has run our callback, if at all. */
 	synchronize_net();

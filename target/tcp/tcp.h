@@ -298,7 +298,7 @@ static inline void tt_conn_release(struct tt_conn *conn)
 struct tt_port {
 	struct tgt_port *port;
 	struct socket *sock;
-	struct work_struct accept_work;
+	struct delayed_work accept_work;
 	void (*old_data_ready)(struct sock *sk);
 	unsigned int nr_conns;		/* under tt_conns_lock */
 	struct sockaddr_storage addr;
