@@ -379,6 +379,14 @@ static int tt_tx_flush(struct tt_conn *conn, bool more)
 	return 1;
 }
 
+/* What should have followed the last batch has come to nothing: its tail shall leave. */
+static noinline void tt_tx_uncork(struct tt_conn *conn)
+{
+	conn->tx.msg.msg_flags &= ~MSG_MORE;
+	/* That it is set already does not matter: this pushes. */
+	tcp_sock_set_nodelay(conn->sock->sk);
+}
+
 /**
  * tt_tx_work - answer what is done
  * @conn: connection
@@ -399,6 +407,8 @@ bool tt_tx_work(struct tt_conn *conn)
 		if (more)	/* no memory for a header */
 			queue_delayed_work(tt_wq, &conn->retry,
 					   msecs_to_jiffies(TT_RETRY_MS));
+		else if (unlikely(tx->msg.msg_flags & MSG_MORE))
+			tt_tx_uncork(conn);
 	} else {
 		ret = tt_tx_flush(conn, more);
 		if (ret < 0) {
