@@ -585,10 +585,6 @@ int tt_conn_open(struct tt_port *tp, struct socket *sock)
 	list_add_tail(&conn->entry, &tt_conns);
 	mutex_unlock(&tt_conns_lock);
 
-	if (tt_connect_timeout)
-		queue_delayed_work(tt_wq, &conn->watch,
-				   secs_to_jiffies(tt_connect_timeout));
-
 	lock_sock(sk);
 	write_lock_bh(&sk->sk_callback_lock);
 	/* An accepted socket has its listener's data_ready. */
@@ -603,6 +599,10 @@ int tt_conn_open(struct tt_port *tp, struct socket *sock)
 	set_bit(TT_RX_KICK, &conn->flags);
 	if (tt_sk_ended(sk))
 		set_bit(TT_EOF, &conn->flags);
+	/* The end waits for the socket's lock: it finds the callbacks to put back. */
+	if (tt_connect_timeout)
+		queue_delayed_work(tt_wq, &conn->watch,
+				   secs_to_jiffies(tt_connect_timeout));
 	tt_conn_kick(conn);
 	write_unlock_bh(&sk->sk_callback_lock);
 	release_sock(sk);
