@@ -153,6 +153,8 @@ static int tt_rx_header(struct tt_conn *conn)
 	case NVME_TCP_H2C_DATA:
 		return tt_rx_h2c_data(conn);
 	case NVME_TCP_ICREQ:
+		/* Pairs with tt_tx_icresp(): what was agreed is there. */
+		smp_mb__before_atomic();
 		set_bit(TT_ICRESP, &conn->flags);
 		tt_conn_kick(conn);
 		return 0;

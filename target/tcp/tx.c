@@ -104,6 +104,8 @@ static bool tt_tx_icresp(struct tt_conn *conn)
 	if (!p)
 		return false;
 	clear_bit(TT_ICRESP, &conn->flags);
+	/* Pairs with tt_rx_header(), which has set it */
+	smp_mb__after_atomic();
 	tt_tx_hdr_add(tx, nvme_tcp_build_icresp(&conn->eng, p));
 	conn->stats.tx_pdus[NVME_TCP_ICRESP]++;
 	return true;
@@ -119,6 +121,8 @@ static bool tt_tx_term(struct tt_conn *conn)
 	if (!p)
 		return false;
 	set_bit(TT_TERM_BUILT, &conn->flags);
+	/* Pairs with tt_conn_fatal(): its test_and_set_bit() of TT_TERM is a barrier. */
+	smp_mb__after_atomic();
 	n = nvme_tcp_build_term(&conn->eng, p);
 	if (n) {
 		tt_tx_hdr_add(tx, n);
