@@ -412,8 +412,7 @@ void tt_transport_respond(struct tgt_req *req)
 	if (llist_add(&slot->node, &conn->done) && READ_ONCE(conn->worker) != current)
 		tt_conn_kick(conn);
 	/* The slot is the worker's now, and after this the connection may go. */
-	if (atomic_dec_and_test(&conn->inflight))
-		wake_up_all(&tt_idle);
+	tt_conn_put(conn);
 }
 
 /* --- execution ------------------------------------------------------------ */

@@ -466,10 +466,10 @@ static void tt_conn_shutdown(struct tt_conn *conn)
 	kernel_sock_shutdown(conn->sock, SHUT_RDWR);
 }
 
+/* The first half: from here on nothing comes in and nothing goes out. */
 static void tt_conn_end_work(struct work_struct *work)
 {
 	struct tt_conn *conn = container_of(work, struct tt_conn, end_work);
-	struct tt_port *tp = conn->tp;
 
 	tt_conn_restore_callbacks(conn);
 	tt_conn_shutdown(conn);
@@ -482,13 +482,20 @@ static void tt_conn_end_work(struct work_struct *work)
 	tgt_queue_stop(&conn->q);
 	tt_abort_waiting(conn);
 
-	if (!atomic_dec_and_test(&conn->inflight))
-		while (!wait_event_timeout(tt_idle, !atomic_read(&conn->inflight),
-					   30 * HZ))
-			pr_warn("%pISpc: queue %u: %d commands still in the core\n",
-				&conn->peer, conn->q.qid,
-				atomic_read(&conn->inflight));
+	/* With nobody to receive there will be no more than now. */
+	if (atomic_read(&conn->inflight) > 1)
+		queue_delayed_work(tt_end_wq, &conn->linger, msecs_to_jiffies(TT_END_WARN_MS));
+	tt_conn_put(conn);
+}
 
+/* The other half, when all commands are back */
+static void tt_conn_ended_work(struct work_struct *work)
+{
+	struct tt_conn *conn = container_of(work, struct tt_conn, ended_work);
+	struct tt_port *tp = conn->tp;
+
+	cancel_delayed_work_sync(&conn->linger);
+	/* Who gave back the last ones has kicked it. */
 	tt_conn_cancel(conn);
 	tgt_queue_exit(&conn->q);
 
@@ -499,6 +506,16 @@ static void tt_conn_end_work(struct work_struct *work)
 	tt_conn_free(conn);
 
 	tt_unadmit(tp);
+}
+
+/* Between the halves: who looks for what holds a port finds it in the log. */
+static void tt_conn_linger(struct work_struct *work)
+{
+	struct tt_conn *conn = container_of(to_delayed_work(work), struct tt_conn, linger);
+
+	pr_warn("%pISpc: queue %u: %d commands still in the core\n", &conn->peer,
+		conn->q.qid, atomic_read(&conn->inflight));
+	queue_delayed_work(tt_end_wq, &conn->linger, msecs_to_jiffies(TT_END_WARN_MS));
 }
 
 /* --- the beginning -------------------------------------------------------- */
@@ -562,6 +579,8 @@ int tt_conn_open(struct tt_port *tp, struct socket *sock)
 	INIT_WORK(&conn->work, tt_conn_work);
 	INIT_WORK(&conn->alone_work, tt_conn_alone_work);
 	INIT_WORK(&conn->end_work, tt_conn_end_work);
+	INIT_WORK(&conn->ended_work, tt_conn_ended_work);
+	INIT_DELAYED_WORK(&conn->linger, tt_conn_linger);
 	tt_stay_init(conn);
 	INIT_DELAYED_WORK(&conn->watch, tt_conn_watch);
 	INIT_DELAYED_WORK(&conn->retry, tt_conn_retry);

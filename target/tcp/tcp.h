@@ -31,8 +31,8 @@
  * References and teardown
  * -----------------------
  *  conn->inflight counts requests that began and are not done, plus one for the
- *  open connection. Nothing touches the connection after its last decrement:
- *  waiters sleep on tt_idle, which is the module's.
+ *  open connection. Who takes it to zero, by tt_conn_put(), queues the end of the
+ *  connection, and does not touch it after that.
  *
  *  Anyone may call tt_conn_end(); the first one queues conn->end_work on a
  *  workqueue of its own, never the worker's. It is the only way out:
@@ -44,8 +44,9 @@
  *	stays from now on: only a worker at work asks for that.
  *   3. tgt_queue_stop(): parked AERs come back as aborted
  *   4. slots that wait for data, memory or the worker are completed as aborted
- *   5. the open connection's count is dropped, the rest waited for: the block
- *	device bounds that
+ *   5. the open connection's count is dropped. Nobody waits for the rest, which
+ *	the block device bounds: ended_work follows the last of them, as else a
+ *	device that does not answer would take all that a workqueue runs at a time
  *   6. the worker is cancelled again, since responders have kicked it
  *   7. tgt_queue_exit(), memory, the socket; the port's count goes down
  *  tt_unlisten() waits for that count; the module's exit drains the workqueue.
@@ -91,6 +92,7 @@ enum tt_limits {
 	TT_RX_COPY	= 8 << 10,	/* bytes of one memcpy */
 	TT_LINGER_MS	= 2000,		/* for the peer's FIN after a TermReq */
 	TT_RETRY_MS	= 20,
+	TT_END_WARN_MS	= 30000,	/* how often commands are named that keep a connection */
 	TT_STARVE_MS	= 5000,		/* a command waits so long for memory */
 	TT_SHARE	= 16,		/* a connection's part of memory in short supply */
 };
@@ -269,7 +271,9 @@ struct tt_conn {
 	u64 watch_rx;			/* bytes at the last look */
 	u64 watch_tx;
 	struct delayed_work retry;	/* memory */
-	struct work_struct end_work;
+	struct work_struct end_work;	/* the two halves of the end, and between them ... */
+	struct work_struct ended_work;
+	struct delayed_work linger;	/* ... says what is waited for */
 	void (*old_data_ready)(struct sock *sk);
 	void (*old_write_space)(struct sock *sk);
 	void (*old_state_change)(struct sock *sk);
@@ -306,11 +310,11 @@ struct tt_port {
 
 /* main.c */
 extern const struct tgt_transport *tt_transport;
-extern struct workqueue_struct *tt_wq;		/* all but conn->end_work; per CPU */
+extern struct workqueue_struct *tt_wq;		/* all but the end; per CPU */
 extern struct workqueue_struct *tt_alone_wq;	/* conn->alone_work; high priority */
 extern struct workqueue_struct *tt_stay_wq;	/* conn->stay_work; */
 extern struct workqueue_struct *tt_stay_alone_wq; /* ... it too, of high priority */
-extern struct workqueue_struct *tt_end_wq;	/* conn->end_work, may wait for devices */
+extern struct workqueue_struct *tt_end_wq;	/* conn->end_work and what follows */
 extern wait_queue_head_t tt_idle;
 extern unsigned int tt_connect_timeout;
 extern unsigned int tt_data_timeout;
@@ -326,6 +330,13 @@ extern int tt_priority;
 int tt_listen(struct tgt_port *port);
 void tt_unlisten(struct tgt_port *port);
 void tt_unadmit(struct tt_port *tp);
+
+/* Drop a count of conn->inflight. Context: any. */
+static inline void tt_conn_put(struct tt_conn *conn)
+{
+	if (atomic_dec_and_test(&conn->inflight))
+		queue_work(tt_end_wq, &conn->ended_work);
+}
 
 /* conn.c */
 extern struct mutex tt_conns_lock;
