@@ -25,18 +25,23 @@ static bool nth_cancel_if_on(struct request *rq, void *data)
 	return cmd->q != q || nvme_cancel_request(rq, &q->ctrl->ctrl);
 }
 
-/* All commands of a queue that is down are completed, to be retried or not. */
+/*
+ * All commands of a queue that is down are completed, to be retried or not. If it
+ * has come up again since, they are another connection's, and not ours to end.
+ */
 static void nth_cancel_queue(struct nth_queue *q)
 {
 	struct nth_ctrl *ctrl = q->ctrl;
 	struct blk_mq_tag_set *set = q->qid ? &ctrl->io_set : &ctrl->admin_set;
 
+	mutex_lock(&q->down_lock);
 	mutex_lock(&ctrl->cancel_lock);
-	if (q->tags) {
+	if (q->tags && !test_bit(NTH_Q_UP, &q->flags)) {
 		blk_mq_tagset_busy_iter(set, nth_cancel_if_on, q);
 		blk_mq_tagset_wait_completed_request(set);
 	}
 	mutex_unlock(&ctrl->cancel_lock);
+	mutex_unlock(&q->down_lock);
 }
 
 static void nth_cancel_all(struct nth_ctrl *ctrl, void (*cancel)(struct nvme_ctrl *))

@@ -289,7 +289,7 @@ struct nth_queue {
 	struct nth_cmd *guest;		/* of an heir: cmpxchg from NULL, and back */
 
 	struct delayed_work work;
-	struct mutex down_lock;		/* going up, going down */
+	struct mutex down_lock;		/* going up, going down; outside of cancel_lock */
 	struct completion wait;		/* connected, ICResp, or failed */
 	int error;			/* valid with NTH_Q_FAILED */
 	wait_queue_head_t closed;	/* after H2CTermReq */
@@ -318,7 +318,8 @@ struct nth_queue {
  *	LIVE			nobody; a failure is what leads to RESETTING
  * In every state nth_queue_down() and cancelling requests may happen from a
  * timeout or from error_work as well; cancel_lock keeps a request from being
- * cancelled twice.
+ * cancelled twice, and these two cancel under the queue's down_lock as well, lest
+ * it has come up again.
  */
 struct nth_ctrl {
 	struct nvme_ctrl ctrl;

@@ -304,9 +304,13 @@ static enum blk_eh_timer_return nth_timeout(struct request *rq)
 	}
 
 	nth_queue_down(q);
+	/* It may have been cancelled meanwhile, and sent anew: then it is not ours. */
+	mutex_lock(&q->down_lock);
 	mutex_lock(&ctrl->cancel_lock);
-	nvmf_complete_timed_out_request(rq);
+	if (cmd->q == q && !test_bit(NTH_Q_UP, &q->flags))
+		nvmf_complete_timed_out_request(rq);
 	mutex_unlock(&ctrl->cancel_lock);
+	mutex_unlock(&q->down_lock);
 	return BLK_EH_DONE;
 }
 
