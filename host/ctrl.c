@@ -474,7 +474,7 @@ static void nth_error_work(struct work_struct *work)
 	}
 	/*
 	 * Somebody is bringing the controller up or down, and may be waiting
-	 * for a command on a connection that has failed.
+	 * for a command on a connection that has failed, or was down already.
 	 */
 	for (qid = 0; qid < ctrl->max_queues; qid++) {
 		struct nth_queue *q = READ_ONCE(ctrl->queues[qid]);
@@ -483,14 +483,14 @@ static void nth_error_work(struct work_struct *work)
 			continue;
 		if (all)
 			nth_queue_down(q);
-		else if (!nth_queue_down_failed(q))
-			continue;
+		else
+			nth_queue_down_failed(q);
 		nth_cancel_queue(q);
 	}
 }
 
 /**
- * nth_ctrl_error - a connection has failed
+ * nth_ctrl_error - a connection has failed, or a command came to one that is down
  * @ctrl: controller
  *
  * A live controller is recovered; whoever is bringing one up or down is told.

@@ -405,7 +405,7 @@ struct nth_queue *nth_queue_alloc(struct nth_ctrl *ctrl, int qid);
 void nth_queue_free(struct nth_queue *q);
 int nth_queue_up(struct nth_queue *q);
 void nth_queue_down(struct nth_queue *q);
-bool nth_queue_down_failed(struct nth_queue *q);
+void nth_queue_down_failed(struct nth_queue *q);
 void nth_queue_fail(struct nth_queue *q, int error);
 int nth_queue_why(const struct nth_queue *q, int ret);
 void nth_queue_kick(struct nth_queue *q);

@@ -321,16 +321,11 @@ void nth_queue_down(struct nth_queue *q)
  * @q: queue in any state
  *
  * Context: as nth_queue_down().
- * Return: true if it has failed, whoever took it down.
  */
-bool nth_queue_down_failed(struct nth_queue *q)
+void nth_queue_down_failed(struct nth_queue *q)
 {
-	bool failed;
-
 	mutex_lock(&q->down_lock);
-	failed = test_bit(NTH_Q_FAILED, &q->flags);
-	if (failed)
+	if (test_bit(NTH_Q_FAILED, &q->flags))
 		nth_queue_take_down(q);
 	mutex_unlock(&q->down_lock);
-	return failed;
 }

@@ -468,7 +468,8 @@ static void nth_uncork(struct nth_queue *q, enum nth_tx_from from)
  * @q: queue
  * @from: who calls, and so whether the socket is owned already
  *
- * Returns at once when somebody else is at it, who will send ours too.
+ * Returns at once when somebody else is at it, who will send ours too. When the
+ * queue is down nobody is: then error_work gives back what came too late.
  *
  * Context: see enum nth_tx_from.
  * Return: true when there is more to do and it is for the caller to see that
@@ -484,8 +485,12 @@ bool nth_tx_run(struct nth_queue *q, enum nth_tx_from from)
 	do {
 		bool stalled = false;
 
-		if (!nth_tx_lock(q))
+		if (!nth_tx_lock(q)) {
+			/* Who took the queue down has the lock, and looks for no more. */
+			if (unlikely(!test_bit(NTH_Q_UP, &q->flags)))
+				nth_ctrl_error(q->ctrl);
 			return false;
+		}
 		do {
 			if (test_bit(NTH_Q_SPACE, &q->flags))
 				clear_bit(NTH_Q_SPACE, &q->flags);
