@@ -248,7 +248,13 @@ int nth_queue_up(struct nth_queue *q)
 	q->rx_cmd = NULL;
 	q->answers = 0;
 	q->tx.sent_cmds = 0;
+	/* What came when the queue was down already has been cancelled since. */
 	init_llist_head(&q->tx.submitted);
+	WRITE_ONCE(q->guest, NULL);
+	if (!q->qid) {
+		q->ctrl->aer.due = false;
+		atomic_set(&q->ctrl->aer.holds, 0);
+	}
 	q->error = 0;
 	for (flag = 0; flag < ARRAY_SIZE(stale); flag++)
 		clear_bit(stale[flag], &q->flags);
@@ -294,11 +300,6 @@ static void nth_queue_take_down(struct nth_queue *q)
 	q->rx_cmd = NULL;
 	nth_tx_drain(q);
 	nth_sock_close(q);
-	WRITE_ONCE(q->guest, NULL);
-	if (!q->qid) {
-		q->ctrl->aer.due = false;
-		atomic_set(&q->ctrl->aer.holds, 0);
-	}
 }
 
 /**
