@@ -406,6 +406,8 @@ static void nth_reconnect_or_remove(struct nth_ctrl *ctrl, int status)
 {
 	struct nvme_ctrl *nctrl = &ctrl->ctrl;
 
+	/* From here on the core decides what fails fast and what waits. */
+	nvme_unquiesce_io_queues(nctrl);
 	if (nvme_ctrl_state(nctrl) != NVME_CTRL_CONNECTING)
 		return;
 	if (nvmf_should_reconnect(nctrl, status)) {
@@ -447,7 +449,7 @@ static void nth_recover(struct nth_ctrl *ctrl)
 	ctrl->recoveries++;
 	flush_work(&nctrl->async_event_work);
 	nth_io_down(ctrl, false);
-	/* From here on the core decides what fails fast and what waits. */
+	/* What waits fails, or is told to come again, as below. */
 	nvme_unquiesce_io_queues(nctrl);
 	nth_admin_down(ctrl, false);
 	/* Some cores wait here for a keep alive that is on its way: it has ended now. */
@@ -519,8 +521,11 @@ static void nth_reset_work(struct work_struct *work)
 	ctrl->resets++;
 	nvme_stop_ctrl(nctrl);
 	nth_down(ctrl, false);
-	if (!nvme_change_ctrl_state(nctrl, NVME_CTRL_CONNECTING))
+	if (!nvme_change_ctrl_state(nctrl, NVME_CTRL_CONNECTING)) {
+		/* Who removes the namespaces waits for what they have begun. */
+		nvme_unquiesce_io_queues(nctrl);
 		return;
+	}
 	ret = nth_up(ctrl, false);
 	if (ret) {
 		nctrl->nr_reconnects++;
