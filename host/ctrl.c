@@ -158,12 +158,17 @@ down:
 
 /* --- the I/O queues ------------------------------------------------------- */
 
-/*
- * How many queues of each kind, of @nr. With write queues asked for, the
- * default ones are for writes and reads get nr_io_queues of their own, first;
- * poll queues get what is left.
+/**
+ * nth_io_plan - how many queues of each kind
+ * @ctrl: controller; its io_queues[] are filled
+ * @nr: of how many
+ *
+ * With write queues asked for, the default ones are for writes and reads get
+ * nr_io_queues of their own, first; poll queues get what is left.
+ *
+ * Context: of who brings the controller up.
  */
-static void nth_io_plan(struct nth_ctrl *ctrl, unsigned int nr)
+void nth_io_plan(struct nth_ctrl *ctrl, unsigned int nr)
 {
 	struct nvmf_ctrl_options *opts = ctrl->ctrl.opts;
 	unsigned int *n = ctrl->io_queues;

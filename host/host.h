@@ -399,6 +399,7 @@ struct nvme_ctrl *nth_ctrl_create(struct device *dev,
 				  struct nvmf_ctrl_options *opts);
 void nth_ctrl_delete_all(void);
 void nth_ctrl_error(struct nth_ctrl *ctrl);
+void nth_io_plan(struct nth_ctrl *ctrl, unsigned int nr);
 
 /* queue.c */
 struct nth_queue *nth_queue_alloc(struct nth_ctrl *ctrl, int qid);

@@ -341,13 +341,23 @@ static int nth_init_io_hctx(struct blk_mq_hw_ctx *hctx, void *data,
 	return 0;
 }
 
+/* blk-mq without memory for as many as were planned goes back to what it had. */
+static const unsigned int *nth_planned(struct nth_ctrl *ctrl, unsigned int nr)
+{
+	const unsigned int *n = ctrl->io_queues;
+
+	if (n[HCTX_TYPE_DEFAULT] + n[HCTX_TYPE_READ] + n[HCTX_TYPE_POLL] > nr)
+		nth_io_plan(ctrl, nr);
+	return n;
+}
+
 /* Queues come in the order default, read, poll; without read queues of their
  * own, reads share the default ones.
  */
 static void nth_map_queues(struct blk_mq_tag_set *set)
 {
 	struct nth_ctrl *ctrl = nth_ctrl(set->driver_data);
-	const unsigned int *n = ctrl->io_queues;
+	const unsigned int *n = nth_planned(ctrl, set->nr_hw_queues);
 	const struct {
 		unsigned int nr, offset;
 	} plan[HCTX_MAX_TYPES] = {
