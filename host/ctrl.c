@@ -34,6 +34,9 @@ static void nth_cancel_queue(struct nth_queue *q)
 	struct nth_ctrl *ctrl = q->ctrl;
 	struct blk_mq_tag_set *set = q->qid ? &ctrl->io_set : &ctrl->admin_set;
 
+	/* No command is on its way while the hardware queues are made anew. */
+	if (!mutex_trylock(&ctrl->resize_lock))
+		return;
 	mutex_lock(&q->down_lock);
 	mutex_lock(&ctrl->cancel_lock);
 	if (q->tags && !test_bit(NTH_Q_UP, &q->flags)) {
@@ -42,6 +45,7 @@ static void nth_cancel_queue(struct nth_queue *q)
 	}
 	mutex_unlock(&ctrl->cancel_lock);
 	mutex_unlock(&q->down_lock);
+	mutex_unlock(&ctrl->resize_lock);
 }
 
 static void nth_cancel_all(struct nth_ctrl *ctrl, void (*cancel)(struct nvme_ctrl *))
@@ -290,8 +294,11 @@ static int nth_io_resize(struct nth_ctrl *ctrl, unsigned int nr)
 	if (!nvme_wait_freeze_timeout(nctrl))
 		ret = -ETIMEDOUT;
 	nth_io_bequeath(ctrl, nr, false);
-	if (!ret)
+	if (!ret) {
+		mutex_lock(&ctrl->resize_lock);
 		blk_mq_update_nr_hw_queues(&ctrl->io_set, nr);
+		mutex_unlock(&ctrl->resize_lock);
+	}
 	nvme_unfreeze(nctrl);
 	if (ret)
 		dev_err(nctrl->device, "commands begun before do not come to an end\n");
@@ -692,6 +699,7 @@ static struct nth_ctrl *nth_ctrl_alloc(struct nvmf_ctrl_options *opts)
 	ctrl->ctrl.queue_count = ctrl->max_queues;
 	INIT_LIST_HEAD(&ctrl->entry);
 	mutex_init(&ctrl->cancel_lock);
+	mutex_init(&ctrl->resize_lock);
 	INIT_WORK(&ctrl->error_work, nth_error_work);
 	INIT_DELAYED_WORK(&ctrl->reconnect_work, nth_reconnect_work);
 	INIT_WORK(&ctrl->ctrl.reset_work, nth_reset_work);

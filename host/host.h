@@ -339,6 +339,7 @@ struct nth_ctrl {
 	struct nth_cmd aer;		/* of no request; see nth_submit_async_event() */
 
 	struct mutex cancel_lock;	/* no request is cancelled twice */
+	struct mutex resize_lock;	/* error_work does not walk tags that are replaced */
 	struct work_struct error_work;
 	struct delayed_work reconnect_work;
 
