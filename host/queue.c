@@ -266,7 +266,8 @@ int nth_queue_up(struct nth_queue *q)
 	if (!ret) {
 		set_bit(NTH_Q_UP, &q->flags);
 		clear_bit_unlock(NTH_Q_SENDING, &q->flags);
-		/* What came in between found nobody to look after it. */
+		/* What came in between found nobody to look after it, or sees UP */
+		smp_mb__after_atomic();
 		if (test_bit(NTH_Q_FAILED, &q->flags) ||
 		    test_bit(NTH_Q_RX_MORE, &q->flags))
 			nth_queue_kick(q);

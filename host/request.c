@@ -112,7 +112,8 @@ struct nth_cmd *nth_find_cmd(struct nth_queue *q, u16 cid)
 				return NULL;
 		}
 	}
-	return likely(READ_ONCE(cmd->due)) ? cmd : NULL;
+	/* Pairs with nth_begin_cmd(): what the sender has written first is seen */
+	return likely(smp_load_acquire(&cmd->due)) ? cmd : NULL;
 }
 
 static void nth_cmd_start(struct nth_cmd *cmd, struct nth_queue *q,

@@ -301,8 +301,11 @@ bool nth_rx_run(struct nth_queue *q, struct io_comp_batch *iob, size_t budget)
 	}
 
 	/* R2Ts are served at once, while the socket is ours. */
-	if (!list_empty(&q->tx.grants))
+	if (!list_empty(&q->tx.grants)) {
+		/* Whoever is sending sees them when it has let go, or we find it so */
+		smp_mb__before_atomic();
 		nth_tx_run(q, NTH_TX_RECEIVER);
+	}
 
 	if (q->rx_budget)
 		return false;

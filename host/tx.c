@@ -234,7 +234,8 @@ static bool nth_begin_cmd(struct nth_queue *q)
 						    cmd->xfer.len));
 	if (cmd->in_capsule)
 		nvme_tcp_xfer_moved(&cmd->xfer, cmd->in_capsule);
-	WRITE_ONCE(cmd->due, true);
+	/* Pairs with nth_find_cmd(): a peer that guesses the CID may answer now */
+	smp_store_release(&cmd->due, true);
 	tx->sent_cmds++;
 	tx->count[NTH_TX_CMDS]++;
 	return true;
