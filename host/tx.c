@@ -521,8 +521,12 @@ bool nth_tx_run(struct nth_queue *q, enum nth_tx_from from)
 		}
 		nth_tx_unlock(q);
 
-		if (ret == -EAGAIN && test_bit(NTH_Q_SPACE, &q->flags) && retries--)
-			continue;
+		if (ret == -EAGAIN && test_bit(NTH_Q_SPACE, &q->flags)) {
+			if (retries--)
+				continue;
+			/* It found the lock taken, and will not come again. */
+			stalled = true;
+		}
 		if (stalled)
 			queue_delayed_work_on(q->cpu, nth_wq, &q->work, 1);
 		if (ret || unlikely(test_bit(NTH_Q_FAILED, &q->flags)))
