@@ -156,6 +156,7 @@ static int nth_admin_up(struct nth_ctrl *ctrl, bool first)
 		return 0;
 down:
 	ret = nth_queue_why(q, ret);
+	nvme_stop_keep_alive(nctrl);
 	nth_admin_down(ctrl, first);
 	return ret;
 }
