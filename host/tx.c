@@ -527,8 +527,9 @@ bool nth_tx_run(struct nth_queue *q, enum nth_tx_from from)
 			/* It found the lock taken, and will not come again. */
 			stalled = true;
 		}
+		/* Not on q->cpu: it may be offline since, and timers there do not run. */
 		if (stalled)
-			queue_delayed_work_on(q->cpu, nth_wq, &q->work, 1);
+			queue_delayed_work(nth_wq, &q->work, 1);
 		if (ret || unlikely(test_bit(NTH_Q_FAILED, &q->flags)))
 			return false;
 	} while (budget && nth_tx_pending(q));
