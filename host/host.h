@@ -400,7 +400,14 @@ struct nvme_ctrl *nth_ctrl_create(struct device *dev,
 				  struct nvmf_ctrl_options *opts);
 void nth_ctrl_delete_all(void);
 void nth_ctrl_error(struct nth_ctrl *ctrl);
-void nth_io_plan(struct nth_ctrl *ctrl, unsigned int nr);
+
+/* bringup.c */
+void nth_cancel_queue(struct nth_queue *q);
+int nth_admin_up(struct nth_ctrl *ctrl, bool first);
+void nth_admin_down(struct nth_ctrl *ctrl, bool remove);
+int nth_io_up(struct nth_ctrl *ctrl, bool first);
+void nth_io_down(struct nth_ctrl *ctrl, bool remove);
+void nth_map_queues(struct blk_mq_tag_set *set);
 
 /* queue.c */
 struct nth_queue *nth_queue_alloc(struct nth_ctrl *ctrl, int qid);

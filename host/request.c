@@ -291,6 +291,7 @@ static enum blk_eh_timer_return nth_timeout(struct request *rq)
 	struct nth_cmd *cmd = blk_mq_rq_to_pdu(rq);
 	struct nth_queue *q = cmd->q;
 	struct nth_ctrl *ctrl = q->ctrl;
+	enum blk_eh_timer_return ret = BLK_EH_DONE;
 
 	dev_warn_ratelimited(ctrl->ctrl.device,
 			     "queue %d: command %#06x (opcode %#04x, fctype %#04x) timed out: %u bytes, %u moved%s\n",
@@ -305,14 +306,16 @@ static enum blk_eh_timer_return nth_timeout(struct request *rq)
 	}
 
 	nth_queue_down(q);
-	/* It may have been cancelled meanwhile, and sent anew: then it is not ours. */
 	mutex_lock(&q->down_lock);
 	mutex_lock(&ctrl->cancel_lock);
-	if (cmd->q == q && !test_bit(NTH_Q_UP, &q->flags))
+	/* It may have been cancelled meanwhile, and sent anew: then it is not ours. */
+	if (cmd->q != q || test_bit(NTH_Q_UP, &q->flags))
+		ret = BLK_EH_RESET_TIMER;
+	else
 		nvmf_complete_timed_out_request(rq);
 	mutex_unlock(&ctrl->cancel_lock);
 	mutex_unlock(&q->down_lock);
-	return BLK_EH_DONE;
+	return ret;
 }
 
 static int nth_init_request(struct blk_mq_tag_set *set, struct request *rq,
@@ -340,49 +343,6 @@ static int nth_init_io_hctx(struct blk_mq_hw_ctx *hctx, void *data,
 {
 	hctx->driver_data = nth_ctrl(data)->queues[hctx_idx + 1];
 	return 0;
-}
-
-/* blk-mq without memory for as many as were planned goes back to what it had. */
-static const unsigned int *nth_planned(struct nth_ctrl *ctrl, unsigned int nr)
-{
-	const unsigned int *n = ctrl->io_queues;
-
-	if (n[HCTX_TYPE_DEFAULT] + n[HCTX_TYPE_READ] + n[HCTX_TYPE_POLL] > nr)
-		nth_io_plan(ctrl, nr);
-	return n;
-}
-
-/* Queues come in the order default, read, poll; without read queues of their
- * own, reads share the default ones.
- */
-static void nth_map_queues(struct blk_mq_tag_set *set)
-{
-	struct nth_ctrl *ctrl = nth_ctrl(set->driver_data);
-	const unsigned int *n = nth_planned(ctrl, set->nr_hw_queues);
-	const struct {
-		unsigned int nr, offset;
-	} plan[HCTX_MAX_TYPES] = {
-		[HCTX_TYPE_DEFAULT] = { n[HCTX_TYPE_DEFAULT], 0 },
-		[HCTX_TYPE_READ] = {
-			n[HCTX_TYPE_READ] ?: n[HCTX_TYPE_DEFAULT],
-			n[HCTX_TYPE_READ] ? n[HCTX_TYPE_DEFAULT] : 0,
-		},
-		[HCTX_TYPE_POLL] = {
-			n[HCTX_TYPE_POLL],
-			n[HCTX_TYPE_DEFAULT] + n[HCTX_TYPE_READ],
-		},
-	};
-	unsigned int type;
-
-	for (type = 0; type < set->nr_maps; type++) {
-		set->map[type].nr_queues = plan[type].nr;
-		set->map[type].queue_offset = plan[type].offset;
-		if (plan[type].nr)
-			blk_mq_map_queues(&set->map[type]);
-	}
-
-	dev_info(ctrl->ctrl.device, "mapped %u/%u/%u default/read/poll queues.\n",
-		 n[HCTX_TYPE_DEFAULT], n[HCTX_TYPE_READ], n[HCTX_TYPE_POLL]);
 }
 
 const struct blk_mq_ops nth_admin_ops = {
