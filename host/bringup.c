@@ -111,6 +111,10 @@ static int nth_check_caps(struct nth_ctrl *ctrl)
 		dev_warn(nctrl->device, "queue_size %zu: the controller takes %u\n",
 			 opts->queue_size, nctrl->sqsize + 1);
 	}
+	if (nctrl->sqsize < ctrl->sqsize)
+		dev_warn(nctrl->device,
+			 "queues of %u entries now, not of %u: fewer commands at a time\n",
+			 nctrl->sqsize + 1, ctrl->sqsize + 1);
 	return 0;
 }
 
@@ -157,6 +161,8 @@ int nth_admin_up(struct nth_ctrl *ctrl, bool first)
 		goto down;
 	set_bit(NTH_Q_LIVE, &q->flags);
 
+	/* The last time it may have been less. */
+	nctrl->sqsize = ctrl->sqsize ?: nctrl->opts->queue_size - 1;
 	ret = nvme_enable_ctrl(nctrl);
 	if (!ret)
 		ret = nvme_init_ctrl_finish(nctrl, false);
@@ -310,6 +316,8 @@ static int nth_io_connect(struct nth_ctrl *ctrl, unsigned int from, unsigned int
 		ret = nvmf_connect_io_queue(&ctrl->ctrl, qid);
 		if (ret)
 			return nth_queue_why(q, ret);
+		if (ctrl->ctrl.sqsize < ctrl->sqsize)
+			set_bit(NTH_Q_SHORT, &q->flags);
 		set_bit(NTH_Q_LIVE, &q->flags);
 	}
 	return 0;
@@ -407,6 +415,7 @@ int nth_io_up(struct nth_ctrl *ctrl, bool first)
 					    nr_maps, sizeof(struct nth_cmd));
 		if (ret)
 			return ret;
+		ctrl->sqsize = nctrl->sqsize;
 		/* With one queue too: what sorts and merges is the target's device. */
 		ctrl->io_set.flags |= BLK_MQ_F_NO_SCHED_BY_DEFAULT;
 	}

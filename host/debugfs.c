@@ -27,6 +27,7 @@ static const char * const nth_flag_names[] = {
 	[NTH_Q_RX_MORE]		= "rx-more",
 	[NTH_Q_TERM]		= "term",
 	[NTH_Q_TERM_SENT]	= "term-sent",
+	[NTH_Q_SHORT]		= "short",
 };
 
 static const char * const nth_tx_names[NTH_TX_COUNTS] = {

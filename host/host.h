@@ -76,6 +76,11 @@ struct nth_cursor {
 	struct bio *next;		/* the bio after this one, or NULL */
 };
 
+enum nth_special {
+	NTH_GUEST = 1,			/* see struct nth_queue */
+	NTH_COUNTED,			/* one of q->inflight */
+};
+
 /*
  * struct nth_cmd - a command, in the request's private data
  *
@@ -110,7 +115,7 @@ struct nth_cmd {
 	/* receiver's */
 	bool answered;			/* the sender may look, and give up */
 	bool bad_ddgst;
-	bool guest;			/* see struct nth_queue */
+	u8 special;			/* enum nth_special */
 	__le16 status;			/* as in a CQE */
 	union nvme_result result;
 
@@ -228,6 +233,7 @@ enum nth_queue_flags {
 	NTH_Q_RX_MORE,		/* the worker is to read */
 	NTH_Q_TERM,		/* H2CTermReq is due (see conn.err) */
 	NTH_Q_TERM_SENT,	/* It is in the batch, or has been */
+	NTH_Q_SHORT,		/* fewer entries than blk-mq has tags: they are counted */
 };
 
 /*
@@ -285,6 +291,7 @@ struct nth_queue {
 	u32 answers;			/* of this connection; wraps */
 	u64 rx_count[NTH_RX_COUNTS];
 
+	atomic_t inflight;		/* commands, with NTH_Q_SHORT */
 	struct nth_queue *heir;		/* of a queue that is no more */
 	struct nth_cmd *guest;		/* of an heir: cmpxchg from NULL, and back */
 
@@ -333,6 +340,7 @@ struct nth_ctrl {
 	struct nth_queue **queues;	/* [0] is the admin queue */
 	unsigned int max_queues;
 	unsigned int io_queues[HCTX_MAX_TYPES];
+	u16 sqsize;			/* 0-based, when io_set was made: its tags stay as many */
 
 	struct blk_mq_tag_set admin_set;
 	struct blk_mq_tag_set io_set;

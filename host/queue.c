@@ -238,7 +238,7 @@ int nth_queue_up(struct nth_queue *q)
 	/* Everything but UP and the two bit locks, of which SENDING is ours */
 	static const u8 stale[] = {
 		NTH_Q_LIVE, NTH_Q_FAILED, NTH_Q_SPACE, NTH_Q_RX_MORE,
-		NTH_Q_TERM, NTH_Q_TERM_SENT,
+		NTH_Q_TERM, NTH_Q_TERM_SENT, NTH_Q_SHORT,
 	};
 	unsigned int flag;
 	int ret;
@@ -251,6 +251,7 @@ int nth_queue_up(struct nth_queue *q)
 	/* What came when the queue was down already has been cancelled since. */
 	init_llist_head(&q->tx.submitted);
 	WRITE_ONCE(q->guest, NULL);
+	atomic_set(&q->inflight, 0);
 	if (!q->qid) {
 		q->ctrl->aer.due = false;
 		atomic_set(&q->ctrl->aer.holds, 0);

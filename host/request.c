@@ -47,6 +47,14 @@ static void nth_complete_batch(struct io_comp_batch *iob)
 	blk_mq_end_request_batch(iob);
 }
 
+static void nth_cmd_leave(struct nth_cmd *cmd)
+{
+	if (cmd->special == NTH_GUEST)
+		WRITE_ONCE(cmd->q->guest, NULL);
+	else
+		atomic_dec(&cmd->q->inflight);
+}
+
 static void nth_cmd_complete(struct nth_cmd *cmd, struct io_comp_batch *iob)
 {
 	struct request *rq;
@@ -57,8 +65,8 @@ static void nth_cmd_complete(struct nth_cmd *cmd, struct io_comp_batch *iob)
 		return;
 	}
 
-	if (unlikely(cmd->guest))
-		WRITE_ONCE(cmd->q->guest, NULL);
+	if (unlikely(cmd->special))
+		nth_cmd_leave(cmd);
 	rq = nth_rq(cmd);
 	if (nvme_try_complete_req(rq, cmd->status, cmd->result))
 		return;
@@ -124,7 +132,7 @@ static void nth_cmd_start(struct nth_cmd *cmd, struct nth_queue *q,
 	cmd->due = false;
 	cmd->answered = false;
 	cmd->bad_ddgst = false;
-	cmd->guest = false;
+	cmd->special = 0;
 	cmd->r2t_first = 0;
 	cmd->r2ts = 0;
 	INIT_LIST_HEAD(&cmd->grant);
@@ -182,8 +190,32 @@ static blk_status_t nth_queue_as_guest(struct nth_queue *heir, struct nvme_ns *n
 	/* Reserved tags come first: it is tag 0, with the request's own count. */
 	cmd->sqe.common.command_id &= ~(u16)nvme_tag_from_cid(U16_MAX);
 	nth_map_data(cmd, heir, rq);
-	cmd->guest = true;
+	cmd->special = NTH_GUEST;
 	nth_send(cmd, heir, rq, true);
+	return BLK_STS_OK;
+}
+
+/*
+ * The controller has come back with smaller queues, and blk-mq has as many tags as
+ * ever: what is too much waits for an answer to the others. An entry is left for a
+ * guest.
+ */
+static blk_status_t nth_queue_short(struct nth_queue *q, struct nvme_ns *ns,
+				    struct request *rq, bool last)
+{
+	struct nth_cmd *cmd = blk_mq_rq_to_pdu(rq);
+	blk_status_t ret;
+
+	if (!atomic_add_unless(&q->inflight, 1, max(q->ctrl->ctrl.sqsize - 1, 1)))
+		return BLK_STS_RESOURCE;
+	ret = nvme_setup_cmd(ns, rq);
+	if (ret) {
+		atomic_dec(&q->inflight);
+		return ret;
+	}
+	nth_map_data(cmd, q, rq);
+	cmd->special = NTH_COUNTED;
+	nth_send(cmd, q, rq, last);
 	return BLK_STS_OK;
 }
 
@@ -204,6 +236,8 @@ static blk_status_t nth_queue_rq(struct blk_mq_hw_ctx *hctx,
 		return nvme_fail_nonready_command(ctrl, rq);
 	}
 
+	if (unlikely(test_bit(NTH_Q_SHORT, &q->flags)))
+		return nth_queue_short(q, hctx->queue->queuedata, rq, bd->last);
 	ret = nvme_setup_cmd(hctx->queue->queuedata, rq);
 	if (unlikely(ret))
 		return ret;
@@ -227,7 +261,8 @@ static void nth_queue_rqs(compat_rq_list *list)
 		struct nth_queue *q = rq->mq_hctx->driver_data;
 
 		if (unlikely(!nvme_check_ready(&q->ctrl->ctrl, rq,
-					       test_bit(NTH_Q_LIVE, &q->flags))))
+					       test_bit(NTH_Q_LIVE, &q->flags)) ||
+			     test_bit(NTH_Q_SHORT, &q->flags)))
 			break;
 		/* Older kernels leave it to whoever issues: nth_find_cmd() */
 		rq->mq_hctx->tags->rqs[rq->tag] = rq;
