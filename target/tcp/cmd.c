@@ -469,6 +469,12 @@ static bool tt_slot_start(struct tt_slot *slot)
 		    tt_slot_alloc(slot, req->len, GFP_KERNEL))
 			return tt_slot_starve(slot);
 		if (req->dir == TGT_TO_TARGET) {
+			/* Data are asked for once Connect is over; its own come with it. */
+			if (unlikely(!test_bit(TT_LIVE, &conn->flags))) {
+				tt_slot_sated(slot);
+				tt_slot_fail(slot, NVME_SC_SGL_INVALID_TYPE | NVME_STATUS_DNR);
+				return true;
+			}
 			nvme_tcp_xfer_start(&slot->xfer, NVME_TCP_H2C, req->len);
 			slot->r2t_built = 0;
 			slot->r2t_done = 0;
