@@ -453,16 +453,13 @@ static void tt_conn_free(struct tt_conn *conn)
 }
 
 /*
- * A peer that has closed its end gets our FIN. Any other, and one that has not
- * taken all that we sent, is reset: no orphaned socket shall keep memory.
+ * A peer that has closed its end gets our FIN, any other is reset. Nobody is waited
+ * for: TCP stops the timers of a kernel's socket as that is closed, so that a FIN that
+ * is lost would never be repeated, nor the socket ever go.
  */
 static void tt_conn_shutdown(struct tt_conn *conn)
 {
-	struct sock *sk = conn->sock->sk;
-
-	if (!test_bit(TT_EOF, &conn->flags) || conn->tx.bytes ||
-	    READ_ONCE(sk->sk_wmem_queued))
-		sock_no_linger(sk);
+	sock_no_linger(conn->sock->sk);
 	kernel_sock_shutdown(conn->sock, SHUT_RDWR);
 }
 
