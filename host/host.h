@@ -79,6 +79,7 @@ struct nth_cursor {
 	struct bio *next;		/* the bio after this one, or NULL */
 };
 
+/* What sets few commands apart, for who completes them; 0: nothing */
 enum nth_special {
 	NTH_GUEST = 1,			/* see struct nth_queue */
 	NTH_COUNTED,			/* one of q->inflight */

@@ -47,6 +47,7 @@ static void nth_complete_batch(struct io_comp_batch *iob)
 	blk_mq_end_request_batch(iob);
 }
 
+/* It was somebody's guest, or counted: there is room for another. */
 static void nth_cmd_leave(struct nth_cmd *cmd)
 {
 	if (cmd->special == NTH_GUEST)

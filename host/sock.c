@@ -69,11 +69,13 @@ static void nth_data_ready(struct sock *sk)
 	/* The worker took over, and has not had its turn yet. */
 	if (test_bit(NTH_Q_RX_MORE, &q->flags))
 		return;
-	q->rx_count[NTH_RX_SOFTIRQS]++;
-	if (unlikely(nth_rx_gather(q)) || nth_rx_run(q, NULL, NTH_RX_BUDGET)) {
-		set_bit(NTH_Q_RX_MORE, &q->flags);
-		nth_queue_kick(q);
+	if (likely(!nth_rx_gather(q))) {
+		q->rx_count[NTH_RX_SOFTIRQS]++;
+		if (!nth_rx_run(q, NULL, NTH_RX_BUDGET))
+			return;
 	}
+	set_bit(NTH_Q_RX_MORE, &q->flags);
+	nth_queue_kick(q);
 }
 
 static void nth_write_space(struct sock *sk)

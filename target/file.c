@@ -328,12 +328,12 @@ int tgt_file_open(struct tgt_ns *ns)
 		return PTR_ERR(file);
 
 	inode = file->f_mapping->host;
-	if (S_ISBLK(inode->i_mode) && bdev_is_zoned(I_BDEV(inode))) {
-		pr_err("%s is zoned, which is not supported\n", ns->path);
-		fput(file);
-		return -EOPNOTSUPP;
-	}
 	if (S_ISBLK(inode->i_mode)) {
+		if (bdev_is_zoned(I_BDEV(inode))) {
+			pr_err("%s is zoned, which is not supported\n", ns->path);
+			fput(file);
+			return -EOPNOTSUPP;
+		}
 		ns->lba_shift = ilog2(bdev_logical_block_size(I_BDEV(inode)));
 		ns->rotational = bdev_rot(I_BDEV(inode));
 		/* Most drivers let it be opened for writing all the same. */
