@@ -56,6 +56,10 @@
 #if __has_include(<linux/cleanup.h>)
 #include <linux/cleanup.h>
 #endif
+#if __has_include(<linux/nvme-keyring.h>)
+#include <linux/key.h>
+#include <linux/nvme-keyring.h>
+#endif
 #if __has_include(<linux/unaligned.h>)
 #include <linux/unaligned.h>
 #else

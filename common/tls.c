@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TLS below a connection: what host and target have in common.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <net/sock.h>
+
+#include "nvme-tcp-tls.h"
+
+void nvme_tcp_sock_release(struct socket *sock)
+{
+	if (sock->file) {
+		kernel_sock_shutdown(sock, SHUT_RDWR);
+		/* Not later: who unloads a module expects its sockets to be gone. */
+		__fput_sync(sock->file);
+	} else {
+		sock_release(sock);
+	}
+}
+EXPORT_SYMBOL_GPL(nvme_tcp_sock_release);
+
+#if NVME_TCP_HAS_TLS
+
+#include <net/tls.h>
+#include <net/tls_prot.h>
+
+/**
+ * nvme_tcp_tls_file - give a socket the file that the handshake service needs
+ * @sock: a socket of the kernel's; released when this fails
+ *
+ * From here on it is to be released by nvme_tcp_sock_release().
+ *
+ * Context: process; may sleep.
+ * Return: 0 or a negative errno.
+ */
+int nvme_tcp_tls_file(struct socket *sock)
+{
+	struct file *file = sock_alloc_file(sock, O_CLOEXEC | O_NONBLOCK, NULL);
+
+	return PTR_ERR_OR_ZERO(file);
+}
+EXPORT_SYMBOL_GPL(nvme_tcp_tls_file);
+
+/*
+ * The next record is none of data. Of a handshake's messages after the handshake
+ * (RFC 8446, 4.6) a session ticket may be ignored; keys are not changed.
+ *
+ * Return: 0 when it can be ignored.
+ */
+static int nvme_tcp_tls_control(struct socket *sock)
+{
+	union {
+		struct cmsghdr hdr;
+		u8 buf[CMSG_SPACE(sizeof(u8))];
+	} control = { };
+	struct msghdr msg = {
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+		.msg_flags = MSG_DONTWAIT,
+	};
+	struct kvec kv = { .iov_len = TLS_MAX_PAYLOAD_SIZE };
+	u8 *rec;
+	int ret;
+
+	rec = kvzalloc(kv.iov_len, GFP_KERNEL);
+	if (!rec)
+		return -ENOMEM;
+	kv.iov_base = rec;
+	iov_iter_kvec(&msg.msg_iter, ITER_DEST, &kv, 1, kv.iov_len);
+	ret = sock_recvmsg(sock, &msg, msg.msg_flags);
+	if (ret < 0)
+		goto free;
+
+	switch (tls_get_record_type(sock->sk, &control.hdr)) {
+	case TLS_RECORD_TYPE_ALERT:
+		/* Level, description */
+		ret = rec[1] == TLS_ALERT_DESC_CLOSE_NOTIFY ? -ECONNRESET : -ECONNABORTED;
+		break;
+	case TLS_RECORD_TYPE_HANDSHAKE:
+		/* 4: NewSessionTicket */
+		ret = rec[0] == 4 ? 0 : -EKEYEXPIRED;
+		break;
+	default:
+		ret = -EPROTO;
+	}
+free:
+	kvfree(rec);
+	return ret;
+}
+
+/**
+ * nvme_tcp_tls_read - read what a socket with TLS has, as tcp_read_sock() does
+ * @sock: the socket
+ * @desc: count is made 0 by @actor when it has had enough
+ * @actor: is given decrypted data, while the socket is owned
+ *
+ * Context: process; takes the socket's lock, may sleep, though not for the peer.
+ * Return: 0 when there is no more, or @actor has had enough; or why the session is at
+ * its end: -ECONNRESET: as the peer closed it, -ECONNABORTED: by an alert, -EBADMSG: a
+ * record was not authentic, -EKEYEXPIRED: the peer wants new keys.
+ */
+int nvme_tcp_tls_read(struct socket *sock, read_descriptor_t *desc,
+		      sk_read_actor_t actor)
+{
+	struct sock *sk = sock->sk;
+	int ret;
+
+	do {
+		lock_sock(sk);
+		ret = READ_ONCE(sock->ops)->read_sock(sk, desc, actor);
+		release_sock(sk);
+		/* What comes next is no data. */
+		if (ret == -EINVAL)
+			ret = nvme_tcp_tls_control(sock) ?: 1;
+	} while (ret > 0 && desc->count);
+
+	return ret == -EAGAIN ? 0 : min(ret, 0);
+}
+EXPORT_SYMBOL_GPL(nvme_tcp_tls_read);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * TLS 1.3 below a connection, as host and target share it (NVMe TCP Transport
+ * Specification 1.1, 3.6.1): the kernel's handshake service has a daemon of user
+ * space (tlshd) shake hands on the socket, and the kernel's TLS layer takes it over
+ * from there. That layer needs a context that may sleep, to send as to receive: such
+ * a connection is its worker's alone.
+ */
+#ifndef NVME_TCP_TLS_H
+#define NVME_TCP_TLS_H
+
+#include <linux/net.h>
+#include <linux/tcp.h>
+
+#include "compat.h"
+
+/* Milliseconds that a handshake may take */
+enum { NVME_TCP_TLS_TIMEOUT_MS = 10000 };
+
+#ifdef HAVE_TLS_HANDSHAKE
+#include <linux/key.h>
+#include <linux/nvme-keyring.h>
+#include <net/handshake.h>
+
+#define NVME_TCP_HAS_TLS	1
+
+int nvme_tcp_tls_file(struct socket *sock);
+int nvme_tcp_tls_read(struct socket *sock, read_descriptor_t *desc,
+		      sk_read_actor_t actor);
+#else
+#define NVME_TCP_HAS_TLS	0
+
+static inline int nvme_tcp_tls_file(struct socket *sock)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline int nvme_tcp_tls_read(struct socket *sock, read_descriptor_t *desc,
+				    sk_read_actor_t actor)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
+/**
+ * nvme_tcp_sock_release - release a socket, whether or not it has got a file
+ * @sock: socket that is to end: nobody's callbacks are on it
+ *
+ * The daemon may have the file open as well, and lets go when it finds the connection
+ * at its end.
+ *
+ * Context: process; may sleep.
+ */
+void nvme_tcp_sock_release(struct socket *sock);
+
+#endif
