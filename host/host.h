@@ -54,9 +54,6 @@ enum nth_limits {
 
 	/* Bytes that one data_ready may process before a worker takes over */
 	NTH_RX_BUDGET		= 256 * 1024,
-	/* Data of which more is to come gather while less than that is there */
-	NTH_RX_LONG		= 128 * 1024,
-	NTH_RX_SMALL		= 48 * 1024,
 	/* Batches that one context may send before a worker takes over */
 	NTH_TX_BUDGET		= 16,
 	/* Times that a full socket is tried again at once when it may have room */

@@ -11,6 +11,7 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "nvme-tcp-skb.h"
 #include "host.h"
 
 #ifdef CONFIG_DEBUG_LOCK_ALLOC
@@ -41,17 +42,6 @@ static void nth_sock_classify(struct sock *sk) { }
 /* --- callbacks ----------------------------------------------------------- */
 
 /*
- * Long data that come in small segments are left to gather. What is read at once is
- * acknowledged at once, which has the sender send the little that it has by then.
- */
-static bool nth_rx_gather(const struct nth_queue *q)
-{
-	const struct tcp_sock *tp = tcp_sk(q->sock->sk);
-
-	return q->conn.data_left > NTH_RX_LONG && tp->rcv_nxt - tp->copied_seq < NTH_RX_SMALL;
-}
-
-/*
  * The socket is ours to read in both cases: in softirq its spinlock is held,
  * and out of release_sock() it is owned by the very context that we run in. So
  * nobody changes the callbacks either: nth_sock_detach() owns it for that.
@@ -69,7 +59,7 @@ static void nth_data_ready(struct sock *sk)
 	/* The worker took over, and has not had its turn yet. */
 	if (test_bit(NTH_Q_RX_MORE, &q->flags))
 		return;
-	if (likely(!nth_rx_gather(q))) {
+	if (likely(!nvme_tcp_skb_gather(sk, q->conn.data_left))) {
 		q->rx_count[NTH_RX_SOFTIRQS]++;
 		if (!nth_rx_run(q, NULL, NTH_RX_BUDGET))
 			return;

@@ -109,4 +109,27 @@ static inline struct sk_buff *nvme_tcp_skb_lone(struct sock *sk, u32 *off)
 	return likely(*off < skb->len) ? skb : NULL;
 }
 
+enum {
+	NVME_TCP_GATHER_LONG	= 128 * 1024,
+	NVME_TCP_GATHER_SMALL	= 48 * 1024,
+};
+
+/**
+ * nvme_tcp_skb_gather - is it better to let data gather than to read them now?
+ * @sk: TCP socket, owned by the caller
+ * @left: bytes of a PDU's data that are still to come
+ *
+ * What is read at once is acknowledged at once, which has the sender of long data send
+ * the little that it has by then: in small segments, which cost as much as large ones.
+ *
+ * Return: true if there is little now, of much that is to come.
+ */
+static inline bool nvme_tcp_skb_gather(const struct sock *sk, u32 left)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+
+	return left > NVME_TCP_GATHER_LONG &&
+	       tp->rcv_nxt - tp->copied_seq < NVME_TCP_GATHER_SMALL;
+}
+
 #endif /* NVME_TCP_SKB_H */

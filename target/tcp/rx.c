@@ -346,7 +346,8 @@ void tt_rx_softirq(struct tt_conn *conn)
 {
 	unsigned int budget = READ_ONCE(tt_softirq_budget);
 
-	if (!conn->rx.stalled && budget) {
+	if (!conn->rx.stalled && budget &&
+	    !nvme_tcp_skb_gather(conn->sock->sk, conn->eng.data_left)) {
 		conn->stats.rx_softirq++;
 		if (!tt_rx_read(conn, budget) && likely(!test_bit(TT_QUIET, &conn->flags)))
 			return;
