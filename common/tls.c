@@ -44,6 +44,48 @@ int nvme_tcp_tls_file(struct socket *sock)
 }
 EXPORT_SYMBOL_GPL(nvme_tcp_tls_file);
 
+/**
+ * nvme_tcp_tls_hook - have a function called when there is a record to read
+ * @sk: socket on which hands have been shaken; owned by the caller
+ * @fn: called with the socket owned as by TCP's data_ready; also for records that a
+ *	read comes upon
+ * @old: set to what was called
+ *
+ * In place of sk_data_ready, which is the TLS layer's own and finds the records, and
+ * which is not called where that does so later for want of memory.
+ *
+ * Context: any.
+ * Return: 0, or -ENOPROTOOPT where the daemon has left the socket without TLS.
+ */
+int nvme_tcp_tls_hook(struct sock *sk, nvme_tcp_sk_fn fn, nvme_tcp_sk_fn *old)
+{
+	const struct tcp_ulp_ops *ulp = inet_csk(sk)->icsk_ulp_ops;
+	struct tls_context *ctx = tls_get_ctx(sk);
+
+	sock_owned_by_me(sk);
+	if (!ulp || strcmp(ulp->name, "tls") || ctx->tx_conf == TLS_BASE ||
+	    ctx->rx_conf == TLS_BASE)
+		return -ENOPROTOOPT;
+	*old = tls_sw_ctx_rx(ctx)->saved_data_ready;
+	tls_sw_ctx_rx(ctx)->saved_data_ready = fn;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(nvme_tcp_tls_hook);
+
+/**
+ * nvme_tcp_tls_unhook - undo nvme_tcp_tls_hook()
+ * @sk: socket; owned by the caller
+ * @old: what nvme_tcp_tls_hook() gave
+ *
+ * Context: any.
+ */
+void nvme_tcp_tls_unhook(struct sock *sk, nvme_tcp_sk_fn old)
+{
+	sock_owned_by_me(sk);
+	tls_sw_ctx_rx(tls_get_ctx(sk))->saved_data_ready = old;
+}
+EXPORT_SYMBOL_GPL(nvme_tcp_tls_unhook);
+
 /*
  * The next record is none of data. Of a handshake's messages after the handshake
  * (RFC 8446, 4.6) a session ticket may be ignored; keys are not changed.

@@ -235,6 +235,7 @@ enum nth_queue_flags {
 	NTH_Q_TERM,		/* H2CTermReq is due (see conn.err) */
 	NTH_Q_TERM_SENT,	/* It is in the batch, or has been */
 	NTH_Q_SHORT,		/* fewer entries than blk-mq has tags: they are counted */
+	NTH_Q_TLS,		/* the kernel's TLS layer is in between: see tls.c */
 };
 
 /*
@@ -301,6 +302,8 @@ struct nth_queue {
 	struct completion wait;		/* connected, ICResp, or failed */
 	int error;			/* valid with NTH_Q_FAILED */
 	wait_queue_head_t closed;	/* after H2CTermReq */
+
+	struct task_struct *tls_reader;	/* while the worker reads */
 
 	/* the socket's own callbacks */
 	void (*data_ready)(struct sock *sk);
@@ -395,6 +398,16 @@ static inline void nth_tx_unlock(struct nth_queue *q)
 	nth_unlock_bit(q, NTH_Q_SENDING);
 }
 
+/* Whether opts->tls can be there at all is the kernel's to say. */
+static inline bool nth_tls_wanted(const struct nth_ctrl *ctrl)
+{
+#ifdef HAVE_NVMF_OPT_TLS
+	return ctrl->ctrl.opts->tls || ctrl->ctrl.opts->tls_key;
+#else
+	return false;
+#endif
+}
+
 static inline bool nth_polled(const struct nth_queue *q)
 {
 	return q->type == HCTX_TYPE_POLL;
@@ -432,9 +445,14 @@ void nth_queue_kick(struct nth_queue *q);
 int nth_sock_open(struct nth_queue *q);
 void nth_sock_detach(struct nth_queue *q);
 void nth_sock_close(struct nth_queue *q);
+int nth_sock_attach_tls(struct nth_queue *q);
+
+/* tls.c */
+int nth_tls_start(struct nth_queue *q);
 
 /* rx.c */
 bool nth_rx_run(struct nth_queue *q, struct io_comp_batch *iob, size_t budget);
+bool nth_rx_work(struct nth_queue *q);
 int nth_poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *iob);
 
 /* tx.c */

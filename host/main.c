@@ -4,6 +4,7 @@
  */
 #include <linux/module.h>
 
+#include "nvme-tcp-tls.h"
 #include "host.h"
 
 struct workqueue_struct *nth_wq;
@@ -14,6 +15,12 @@ module_param_named(so_priority, nth_so_priority, uint, 0644);
 MODULE_PARM_DESC(so_priority,
 		 "SO_PRIORITY of the sockets of controllers connected from now on (default 0)");
 
+#if NVME_TCP_HAS_TLS && defined(HAVE_NVMF_OPT_TLS)
+#define NTH_OPT_TLS	(NVMF_OPT_TLS | NVMF_OPT_TLS_KEY | NVMF_OPT_KEYRING)
+#else
+#define NTH_OPT_TLS	0
+#endif
+
 static struct nvmf_transport_ops nth_transport = {
 	.name		= "tcp",
 	.module		= THIS_MODULE,
@@ -23,7 +30,7 @@ static struct nvmf_transport_ops nth_transport = {
 			  NVMF_OPT_NR_IO_QUEUES | NVMF_OPT_NR_WRITE_QUEUES |
 			  NVMF_OPT_NR_POLL_QUEUES | NVMF_OPT_HDR_DIGEST |
 			  NVMF_OPT_DATA_DIGEST | NVMF_OPT_RECONNECT_DELAY |
-			  NVMF_OPT_CTRL_LOSS_TMO,
+			  NVMF_OPT_CTRL_LOSS_TMO | NTH_OPT_TLS,
 	.create_ctrl	= nth_ctrl_create,
 };
 

@@ -108,22 +108,23 @@ static void nth_queue_work(struct work_struct *work)
 	int round = NTH_WORK_ROUNDS;
 	bool more = true;
 
+	/* Until it is up all but reading is for who brings it up, and so is an error. */
+	if (unlikely(!test_bit(NTH_Q_UP, &q->flags)) && test_bit(NTH_Q_TLS, &q->flags) &&
+	    test_and_clear_bit(NTH_Q_RX_MORE, &q->flags) && nth_rx_work(q)) {
+		set_bit(NTH_Q_RX_MORE, &q->flags);
+		nth_queue_kick(q);
+	}
 	while (more && round-- && test_bit(NTH_Q_UP, &q->flags)) {
-		struct sock *sk = q->sock->sk;
-
 		more = false;
 		if (test_bit(NTH_Q_FAILED, &q->flags)) {
 			nth_queue_failed(q);
 			break;
 		}
 		if (test_and_clear_bit(NTH_Q_RX_MORE, &q->flags)) {
-			lock_sock(sk);
-			q->rx_count[NTH_RX_WORKERS]++;
-			if (nth_rx_run(q, NULL, NTH_RX_BUDGET)) {
+			if (nth_rx_work(q)) {
 				set_bit(NTH_Q_RX_MORE, &q->flags);
 				more = true;
 			}
-			release_sock(sk);
 		}
 		if (nth_tx_run(q, NTH_TX_WORKER))
 			more = true;
@@ -225,7 +226,8 @@ static int nth_queue_exchange_ic(struct nth_queue *q)
  *
  * Fabrics Connect is the next thing to be sent, by the core.
  *
- * Context: may sleep, for NTH_CONNECT_TIMEOUT + NTH_IC_TIMEOUT at most.
+ * Context: may sleep, for NTH_CONNECT_TIMEOUT + NTH_IC_TIMEOUT at most, and with TLS
+ * for NVME_TCP_TLS_TIMEOUT_MS more.
  * Return: 0, or a negative errno and the queue is down.
  */
 int nth_queue_up(struct nth_queue *q)
@@ -238,7 +240,7 @@ int nth_queue_up(struct nth_queue *q)
 	/* Everything but UP and the two bit locks, of which SENDING is ours */
 	static const u8 stale[] = {
 		NTH_Q_LIVE, NTH_Q_FAILED, NTH_Q_SPACE, NTH_Q_RX_MORE,
-		NTH_Q_TERM, NTH_Q_TERM_SENT, NTH_Q_SHORT,
+		NTH_Q_TERM, NTH_Q_TERM_SENT, NTH_Q_SHORT, NTH_Q_TLS,
 	};
 	unsigned int flag;
 	int ret;
@@ -276,6 +278,7 @@ int nth_queue_up(struct nth_queue *q)
 		nth_queue_terminate(q);
 		nth_sock_detach(q);
 		cancel_delayed_work_sync(&q->work);
+		clear_bit(NTH_Q_RX_MORE, &q->flags);
 		nth_sock_close(q);
 	}
 	mutex_unlock(&q->down_lock);
@@ -298,6 +301,8 @@ static void nth_queue_take_down(struct nth_queue *q)
 	wait_on_bit(&q->flags, NTH_Q_POLLING, TASK_UNINTERRUPTIBLE);
 	clear_bit(NTH_Q_STOPPING, &q->flags);
 	cancel_delayed_work_sync(&q->work);
+	/* Who still kicks the worker finds nothing to read. */
+	clear_bit(NTH_Q_RX_MORE, &q->flags);
 
 	q->rx_cmd = NULL;
 	nth_tx_drain(q);

@@ -10,6 +10,7 @@
 #include <net/tcp.h>
 
 #include "nvme-tcp-skb.h"
+#include "nvme-tcp-tls.h"
 #include "host.h"
 
 /* Payload goes where the cursor points. @n is within what the command wants. */
@@ -262,6 +263,32 @@ static noinline_for_stack void nth_rx_sock(struct nth_queue *q)
 	tcp_read_sock(q->sock->sk, &desc, nth_rx_actor);
 }
 
+/* What a pass does first, and what last but for serving R2Ts */
+static __always_inline void nth_rx_begin(struct nth_queue *q, struct io_comp_batch *iob,
+					 size_t budget)
+{
+	q->rx_budget = budget;
+	q->completed = 0;
+	q->iob = iob ?: &q->own_iob;
+}
+
+static __always_inline void nth_rx_end(struct nth_queue *q)
+{
+	q->iob = NULL;
+	if (q->own_iob.complete) {
+		q->own_iob.complete(&q->own_iob);
+		q->own_iob = (struct io_comp_batch){ };
+	}
+}
+
+static __always_inline bool nth_rx_over_budget(struct nth_queue *q)
+{
+	if (q->rx_budget)
+		return false;
+	q->rx_count[NTH_RX_OVER_BUDGETS]++;
+	return true;
+}
+
 /**
  * nth_rx_run - read what the socket has, within a budget
  * @q: queue that is up
@@ -282,9 +309,7 @@ bool nth_rx_run(struct nth_queue *q, struct io_comp_batch *iob, size_t budget)
 	if (unlikely(q->conn.phase == NVME_TCP_PHASE_DEAD))
 		return false;
 
-	q->rx_budget = budget;
-	q->completed = 0;
-	q->iob = iob ?: &q->own_iob;
+	nth_rx_begin(q, iob, budget);
 	skb = nvme_tcp_skb_lone(sk, &off);
 	if (likely(skb)) {
 		u32 len = skb->len - off;
@@ -294,11 +319,7 @@ bool nth_rx_run(struct nth_queue *q, struct io_comp_batch *iob, size_t budget)
 	} else {
 		nth_rx_sock(q);
 	}
-	q->iob = NULL;
-	if (q->own_iob.complete) {
-		q->own_iob.complete(&q->own_iob);
-		q->own_iob = (struct io_comp_batch){ };
-	}
+	nth_rx_end(q);
 
 	/* R2Ts are served at once, while the socket is ours. */
 	if (!list_empty(&q->tx.grants)) {
@@ -306,11 +327,47 @@ bool nth_rx_run(struct nth_queue *q, struct io_comp_batch *iob, size_t budget)
 		smp_mb__before_atomic();
 		nth_tx_run(q, NTH_TX_RECEIVER);
 	}
+	return nth_rx_over_budget(q);
+}
 
-	if (q->rx_budget)
+/* The same with TLS. The worker, who calls, serves R2Ts next. */
+static bool nth_rx_tls(struct nth_queue *q)
+{
+	read_descriptor_t desc = { .arg.data = q, .count = 1 };
+	int ret;
+
+	if (unlikely(q->conn.phase == NVME_TCP_PHASE_DEAD))
 		return false;
-	q->rx_count[NTH_RX_OVER_BUDGETS]++;
-	return true;
+
+	nth_rx_begin(q, NULL, NTH_RX_BUDGET);
+	WRITE_ONCE(q->tls_reader, current);
+	ret = nvme_tcp_tls_read(q->sock, &desc, nth_rx_actor);
+	WRITE_ONCE(q->tls_reader, NULL);
+	nth_rx_end(q);
+	if (ret)
+		nth_queue_fail(q, ret);
+	return nth_rx_over_budget(q);
+}
+
+/**
+ * nth_rx_work - read what is for the worker to read
+ * @q: queue whose socket has our callbacks
+ *
+ * Context: the queue's worker.
+ * Return: true when there may be more.
+ */
+bool nth_rx_work(struct nth_queue *q)
+{
+	struct sock *sk = q->sock->sk;
+	bool more;
+
+	q->rx_count[NTH_RX_WORKERS]++;
+	if (test_bit(NTH_Q_TLS, &q->flags))
+		return nth_rx_tls(q);
+	lock_sock(sk);
+	more = nth_rx_run(q, NULL, NTH_RX_BUDGET);
+	release_sock(sk);
+	return more;
 }
 
 /**
@@ -332,7 +389,7 @@ int nth_poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *iob)
 		return 0;
 	/* UP is cleared before the lock is waited for */
 	smp_mb__after_atomic();
-	if (!test_bit(NTH_Q_UP, &q->flags))
+	if (!test_bit(NTH_Q_UP, &q->flags) || unlikely(test_bit(NTH_Q_TLS, &q->flags)))
 		goto out;
 
 	sk = q->sock->sk;

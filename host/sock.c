@@ -12,6 +12,7 @@
 #include <net/tcp.h>
 
 #include "nvme-tcp-skb.h"
+#include "nvme-tcp-tls.h"
 #include "host.h"
 
 #ifdef CONFIG_DEBUG_LOCK_ALLOC
@@ -68,6 +69,21 @@ static void nth_data_ready(struct sock *sk)
 	nth_queue_kick(q);
 }
 
+/*
+ * A record can be read. It is for the worker, who needs no telling of those that it
+ * comes upon while it reads.
+ */
+static void nth_tls_data_ready(struct sock *sk)
+{
+	struct nth_queue *q = sk->sk_user_data;
+
+	sock_owned_by_me(sk);
+	if (unlikely(!q) || READ_ONCE(q->tls_reader) == current)
+		return;
+	set_bit(NTH_Q_RX_MORE, &q->flags);
+	nth_queue_kick(q);
+}
+
 static void nth_write_space(struct sock *sk)
 {
 	struct nth_queue *q;
@@ -80,10 +96,27 @@ static void nth_write_space(struct sock *sk)
 		/* Whoever holds the sender's lock looks at SPACE after it */
 		smp_mb__after_atomic();
 		/* TCP owns the socket when it calls this, so it is ours to use. */
-		if (nth_tx_pending(q))
+		if (!nth_tx_pending(q))
+			;
+		else if (unlikely(test_bit(NTH_Q_TLS, &q->flags)))
+			nth_queue_kick(q);
+		else
 			nth_tx_run(q, NTH_TX_RECEIVER);
 	}
 	read_unlock_bh(&sk->sk_callback_lock);
+}
+
+/* The TLS layer comes first: it may have the rest of a record to send. */
+static void nth_tls_write_space(struct sock *sk)
+{
+	struct nth_queue *q;
+
+	read_lock_bh(&sk->sk_callback_lock);
+	q = sk->sk_user_data;
+	if (q)
+		q->write_space(sk);
+	read_unlock_bh(&sk->sk_callback_lock);
+	nth_write_space(sk);
 }
 
 static void nth_state_change(struct sock *sk)
@@ -110,26 +143,65 @@ out:
 	read_unlock_bh(&sk->sk_callback_lock);
 }
 
+/* The socket's callback lock is held, and the socket owned or known to nobody. */
+static void nth_sock_take(struct nth_queue *q, void (*write_space)(struct sock *sk))
+{
+	struct sock *sk = q->sock->sk;
+
+	q->write_space = sk->sk_write_space;
+	q->state_change = sk->sk_state_change;
+	sk->sk_user_data = q;
+	sk->sk_write_space = write_space;
+	sk->sk_state_change = nth_state_change;
+}
+
 static void nth_sock_attach(struct nth_queue *q)
 {
 	struct sock *sk = q->sock->sk;
 
 	write_lock_bh(&sk->sk_callback_lock);
 	q->data_ready = sk->sk_data_ready;
-	q->write_space = sk->sk_write_space;
-	q->state_change = sk->sk_state_change;
-	sk->sk_user_data = q;
 	sk->sk_data_ready = nth_data_ready;
-	sk->sk_write_space = nth_write_space;
-	sk->sk_state_change = nth_state_change;
+	nth_sock_take(q, nth_write_space);
 	write_unlock_bh(&sk->sk_callback_lock);
+}
+
+/**
+ * nth_sock_attach_tls - put our callbacks on a socket on which hands have been shaken
+ * @q: queue whose socket has none of ours
+ *
+ * Context: may sleep.
+ * Return: 0; negative: the connection is at its end already, or has no TLS.
+ */
+int nth_sock_attach_tls(struct nth_queue *q)
+{
+	struct sock *sk = q->sock->sk;
+	int ret;
+
+	lock_sock(sk);
+	ret = sk->sk_state == TCP_ESTABLISHED ? 0 : -ECONNRESET;
+	if (!ret)
+		ret = nvme_tcp_tls_hook(sk, nth_tls_data_ready, &q->data_ready);
+	if (!ret) {
+		write_lock_bh(&sk->sk_callback_lock);
+		nth_sock_take(q, nth_tls_write_space);
+		set_bit(NTH_Q_TLS, &q->flags);
+		/* What came before */
+		set_bit(NTH_Q_RX_MORE, &q->flags);
+		write_unlock_bh(&sk->sk_callback_lock);
+	}
+	release_sock(sk);
+	if (!ret)
+		nth_queue_kick(q);
+	return ret;
 }
 
 /**
  * nth_sock_detach - no more callbacks
  * @q: queue with a socket
  *
- * Those that are running have ended when it returns.
+ * Those that are running have ended when it returns. Nothing to do where there are
+ * none.
  *
  * Context: may sleep.
  */
@@ -139,10 +211,15 @@ void nth_sock_detach(struct nth_queue *q)
 
 	lock_sock(sk);
 	write_lock_bh(&sk->sk_callback_lock);
-	sk->sk_data_ready = q->data_ready;
-	sk->sk_write_space = q->write_space;
-	sk->sk_state_change = q->state_change;
-	sk->sk_user_data = NULL;
+	if (sk->sk_user_data) {
+		if (test_bit(NTH_Q_TLS, &q->flags))
+			nvme_tcp_tls_unhook(sk, q->data_ready);
+		else
+			sk->sk_data_ready = q->data_ready;
+		sk->sk_write_space = q->write_space;
+		sk->sk_state_change = q->state_change;
+		sk->sk_user_data = NULL;
+	}
 	write_unlock_bh(&sk->sk_callback_lock);
 	release_sock(sk);
 }
@@ -250,7 +327,8 @@ static int nth_sock_connect(struct nth_queue *q)
  * nth_sock_open - get a connected socket with our callbacks on it
  * @q: queue that is down
  *
- * Context: may sleep, for up to NTH_CONNECT_TIMEOUT; killable.
+ * Context: may sleep, for up to NTH_CONNECT_TIMEOUT, and with TLS for
+ * NVME_TCP_TLS_TIMEOUT_MS more; killable.
  * Return: 0 or a negative errno. nth_sock_detach() and nth_sock_close() are
  * due when q->sock is set, whatever was returned.
  */
@@ -281,6 +359,8 @@ int nth_sock_open(struct nth_queue *q)
 		return ret;
 	}
 	ret = kernel_getsockname(q->sock, (struct sockaddr *)&q->local);
+	if (ret >= 0 && nth_tls_wanted(q->ctrl))
+		ret = nth_tls_start(q);
 	return min(ret, 0);
 }
 
@@ -292,6 +372,6 @@ int nth_sock_open(struct nth_queue *q)
  */
 void nth_sock_close(struct nth_queue *q)
 {
-	sock_release(q->sock);
+	nvme_tcp_sock_release(q->sock);
 	q->sock = NULL;
 }

@@ -407,6 +407,13 @@ static int nth_sendmsg(struct nth_queue *q, size_t len, enum nth_tx_from from)
 
 	if (from == NTH_TX_RECEIVER)
 		return tcp_sendmsg_locked(sk, msg, len);
+	if (unlikely(test_bit(NTH_Q_TLS, &q->flags))) {
+		/* What follows is another record: none is to be left open. */
+		msg->msg_flags &= ~MSG_MORE;
+		ret = sock_sendmsg(q->sock, msg);
+		/* A signal while the TLS layer sends what it had; we try again. */
+		return ret == -EINTR ? -EAGAIN : ret;
+	}
 	if (nth_send_quick(q, sk, len, &ret))
 		return ret;
 	lock_sock(sk);

@@ -14,6 +14,9 @@
 
 #include "compat.h"
 
+/* A callback of a socket's */
+typedef void (*nvme_tcp_sk_fn)(struct sock *sk);
+
 /* Milliseconds that a handshake may take */
 enum { NVME_TCP_TLS_TIMEOUT_MS = 10000 };
 
@@ -25,6 +28,8 @@ enum { NVME_TCP_TLS_TIMEOUT_MS = 10000 };
 #define NVME_TCP_HAS_TLS	1
 
 int nvme_tcp_tls_file(struct socket *sock);
+int nvme_tcp_tls_hook(struct sock *sk, nvme_tcp_sk_fn fn, nvme_tcp_sk_fn *old);
+void nvme_tcp_tls_unhook(struct sock *sk, nvme_tcp_sk_fn old);
 int nvme_tcp_tls_read(struct socket *sock, read_descriptor_t *desc,
 		      sk_read_actor_t actor);
 #else
@@ -33,6 +38,16 @@ int nvme_tcp_tls_read(struct socket *sock, read_descriptor_t *desc,
 static inline int nvme_tcp_tls_file(struct socket *sock)
 {
 	return -EOPNOTSUPP;
+}
+
+static inline int nvme_tcp_tls_hook(struct sock *sk, nvme_tcp_sk_fn fn,
+				    nvme_tcp_sk_fn *old)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void nvme_tcp_tls_unhook(struct sock *sk, nvme_tcp_sk_fn old)
+{
 }
 
 static inline int nvme_tcp_tls_read(struct socket *sock, read_descriptor_t *desc,
