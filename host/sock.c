@@ -71,14 +71,17 @@ static void nth_data_ready(struct sock *sk)
 
 /*
  * A record can be read. It is for the worker, who needs no telling of those that it
- * comes upon while it reads.
+ * comes upon while it reads; that is, while it owns the socket: a softirq may have
+ * interrupted it.
  */
 static void nth_tls_data_ready(struct sock *sk)
 {
 	struct nth_queue *q = sk->sk_user_data;
 
 	sock_owned_by_me(sk);
-	if (unlikely(!q) || READ_ONCE(q->tls_reader) == current)
+	if (unlikely(!q))
+		return;
+	if (READ_ONCE(q->tls_reader) == current && sock_owned_by_user_nocheck(sk))
 		return;
 	set_bit(NTH_Q_RX_MORE, &q->flags);
 	nth_queue_kick(q);
