@@ -110,11 +110,12 @@ class Kernel:
         if not os.path.isdir(os.path.join(self.stock, "kernel")):
             raise Failed(f"{self.stock} holds no modules")
 
-    def root(self):
-        """The directory that is a guest's root file system."""
-        if not self.suite:
+    def root(self, suite=None, *packages):
+        """The directory that is a guest's root file system; of a release, where one is asked for."""
+        suite = suite or self.suite
+        if not suite:
             return "/"
-        return ask("root", "get", self.suite, *ask("deps", "-l", "guest").split())
+        return ask("root", "get", suite, *ask("deps", "-l", "guest").split(), *packages)
 
     def build(self):
         """Compile the tree for this kernel, in a copy; the paths of our modules."""

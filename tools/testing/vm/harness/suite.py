@@ -18,7 +18,7 @@ import time
 # What crosses with others comes first: a budget that runs out costs the last
 LANES = ["stock-host", "stock-target", "other-kernel", "one", "two"]
 
-HEADER = re.compile(r"^# (vm|kernels|timeout|allow|stock|drive): *(.*)$")
+HEADER = re.compile(r"^# (vm|kernels|timeout|allow|stock|drive|root): *(.*)$")
 
 
 class Test:
@@ -28,7 +28,7 @@ class Test:
         self.extern = extern
         self.lanes, self.kernels = ["one"], []
         self.timeout, self.allow, self.stock = 120, [], "yes"
-        self.drives = [64]
+        self.drives, self.root = [64], ()
         with open(path) as f:
             for line in f:
                 if not line.startswith("#"):
@@ -53,6 +53,8 @@ class Test:
             self.stock = value          # no: means nothing on the stock modules
         elif key == "drive":
             self.drives = [int(v) for v in value.split()]
+        elif key == "root":
+            self.root = tuple(value.split())    # a release, and packages of it
 
     def suits(self, lane, kernel, stock):
         if lane not in self.lanes:
