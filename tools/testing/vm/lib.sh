@@ -13,6 +13,8 @@ NULLB=/sys/kernel/config/nullb
 TADDR=${VM_taddr:-127.0.0.1}
 TADDR6=${VM_taddr6:-::1}
 SVC=4420
+# shellcheck source=tools/testing/vm/tls.sh
+. "${BASH_SOURCE[0]%/*}/tls.sh"
 : "${VM_scale:=1}" "${VM_peer:=no}" "${VM_modules:=ours}" "${VM_test:=shell}"
 
 step() { echo "== $*"; }
