@@ -34,6 +34,29 @@ static bool nqn_ok(const char *nqn)
 	return len && len <= NVMF_NQN_SIZE;
 }
 
+/*
+ * A secure channel stands for the host and the subsystem that its key was made for
+ * (NVMe TCP Transport 1.1, 3.6.1). The discovery subsystem has two names.
+ */
+static u16 judge_psk(struct tgt_queue *q, const struct nvmf_connect_data *d)
+{
+	bool ok;
+
+	if (!q->psk_hostnqn)
+		return 0;
+	ok = !strcmp(q->psk_hostnqn, d->hostnqn);
+	if (ok && strcmp(q->psk_subsysnqn, d->subsysnqn)) {
+		down_read(&tgt_config_sem);
+		ok = tgt_is_disc_nqn(q->psk_subsysnqn) && tgt_is_disc_nqn(d->subsysnqn);
+		up_read(&tgt_config_sem);
+	}
+	if (ok)
+		return 0;
+	pr_warn_ratelimited("connect by host %s for subsystem %s with the PSK of host %s for subsystem %s refused\n",
+			    d->hostnqn, d->subsysnqn, q->psk_hostnqn, q->psk_subsysnqn);
+	return NVME_SC_CONNECT_INVALID_HOST | NVME_STATUS_DNR;
+}
+
 /* Queue 0: a new controller. */
 static u16 connect_admin(struct tgt_req *req, const struct nvmf_connect_data *d)
 {
@@ -149,6 +172,9 @@ static u16 connect(struct tgt_req *req)
 		status = invalid_param(req, IN_DATA(hostnqn));
 		goto out;
 	}
+	status = judge_psk(q, d);
+	if (status)
+		goto out;
 
 	if (c->qid)
 		status = connect_io(req, d);

@@ -68,9 +68,21 @@ static const struct tgt_word treqs[] = {
 };
 
 static const struct tgt_word tsass[] = {
-	{ "none",	0 },
+	{ "none",	NVMF_TCP_SECTYPE_NONE },
+#ifdef HAVE_TLS_HANDSHAKE
+	{ "tls1.3",	NVMF_TCP_SECTYPE_TLS13 },
+#endif
 	{ }
 };
+
+/* Of a port that is not TCP's: no word, which shows as an empty line */
+enum { TSAS_UNKNOWN = 0xff };
+
+#ifdef HAVE_TLS_HANDSHAKE
+#define TSAS_WANT	"none or tls1.3"
+#else
+#define TSAS_WANT	"none, as this kernel has no TLS handshakes"
+#endif
 
 #define WORDS(words, text)							\
 	{ .want = text, .parse = tgt_parse_word, .show = tgt_show_word,		\
@@ -83,7 +95,7 @@ const struct tgt_kind tgt_kind_trtype =
 const struct tgt_kind tgt_kind_treq =
 	WORDS(treqs, "'not specified', 'required' or 'not required'");
 static const struct tgt_kind kind_tsas =
-	WORDS(tsass, "none, TLS is not supported");
+	WORDS(tsass, TSAS_WANT);
 
 const struct tgt_kind tgt_kind_traddr = {
 	.want = "an address of up to 255 characters",
@@ -112,22 +124,28 @@ static const struct tgt_kind kind_mdts = {
 	.parse = tgt_parse_int, .show = tgt_show_int, .max = 255,
 };
 
+/* Locks a port if it is idle, and may be changed. */
+static int lock_idle(struct tgt_port *port)
+{
+	mutex_lock(&port->lock);
+	if (!port->enabled)
+		return 0;
+	mutex_unlock(&port->lock);
+	pr_err("port %u: remove the links in its subsystems/ first\n", port->portid);
+	return -EACCES;
+}
+
 /* Copies @size bytes of the value into the field of a port that is idle. */
 static int apply_idle(struct tgt_port *port, void *field, const void *value,
 		      size_t size)
 {
-	int ret = 0;
+	int ret = lock_idle(port);
 
-	mutex_lock(&port->lock);
-	if (port->enabled) {
-		pr_err("port %u: remove the links in its subsystems/ first\n",
-		       port->portid);
-		ret = -EACCES;
-	} else {
-		memcpy(field, value, size);
-	}
+	if (ret)
+		return ret;
+	memcpy(field, value, size);
 	mutex_unlock(&port->lock);
-	return ret;
+	return 0;
 }
 
 static int apply_u8(struct tgt_port *port, u8 *field, union tgt_value *v)
@@ -138,6 +156,73 @@ static int apply_u8(struct tgt_port *port, u8 *field, union tgt_value *v)
 static int apply_int(struct tgt_port *port, int *field, union tgt_value *v)
 {
 	return apply_idle(port, field, &v->i, sizeof(*field));
+}
+
+static void set_channel(struct tgt_port *port, u8 how)
+{
+	port->treq = (port->treq & ~NVME_TREQ_SECURE_CHANNEL_MASK) | how;
+}
+
+static bool has_channel(u8 treq)
+{
+	return treq & NVME_TREQ_SECURE_CHANNEL_MASK;
+}
+
+/* What security there is depends on the transport, so that it starts anew. */
+static int apply_trtype(struct tgt_port *port, u8 *field, union tgt_value *v)
+{
+	int ret = lock_idle(port);
+
+	if (ret)
+		return ret;
+	port->trtype = v->u8;
+	port->tsas = v->u8 == NVMF_TRTYPE_TCP ? NVMF_TCP_SECTYPE_NONE : TSAS_UNKNOWN;
+	mutex_unlock(&port->lock);
+	return 0;
+}
+
+/* Without TLS nobody is asked for it; with it everybody is, unless treq says otherwise. */
+static int apply_tsas(struct tgt_port *port, u8 *field, union tgt_value *v)
+{
+	int ret = lock_idle(port);
+
+	if (ret)
+		return ret;
+	if (port->trtype != NVMF_TRTYPE_TCP) {
+		pr_err("port %u: addr_tsas is for ports with tcp in addr_trtype\n",
+		       port->portid);
+		ret = -EINVAL;
+	} else {
+		port->tsas = v->u8;
+		if (v->u8 == NVMF_TCP_SECTYPE_NONE)
+			set_channel(port, NVMF_TREQ_NOT_SPECIFIED);
+		else if (!has_channel(port->treq))
+			set_channel(port, NVMF_TREQ_REQUIRED);
+	}
+	mutex_unlock(&port->lock);
+	return ret;
+}
+
+static int apply_treq(struct tgt_port *port, u8 *field, union tgt_value *v)
+{
+	bool tls;
+	int ret = lock_idle(port);
+
+	if (ret)
+		return ret;
+	tls = port->trtype == NVMF_TRTYPE_TCP && port->tsas != NVMF_TCP_SECTYPE_NONE;
+	if (tls && !has_channel(v->u8)) {
+		pr_err("port %u: with TLS addr_treq must be 'required' or 'not required'\n",
+		       port->portid);
+		ret = -EINVAL;
+	} else {
+		if (tls && !(v->u8 & NVMF_TREQ_REQUIRED))
+			pr_warn("port %u: hosts without TLS are let in as well\n",
+				port->portid);
+		port->treq = v->u8;
+	}
+	mutex_unlock(&port->lock);
+	return ret;
 }
 
 static int apply_traddr(struct tgt_port *port, void *field, union tgt_value *v)
@@ -151,9 +236,9 @@ static int apply_trsvcid(struct tgt_port *port, void *field, union tgt_value *v)
 }
 
 TGT_ATTR(port, addr_adrfam, adrfam, tgt_kind_adrfam, apply_u8);
-TGT_ATTR(port, addr_trtype, trtype, tgt_kind_trtype, apply_u8);
-TGT_ATTR(port, addr_treq, treq, tgt_kind_treq, apply_u8);
-TGT_ATTR(port, addr_tsas, tsas, kind_tsas, apply_u8);
+TGT_ATTR(port, addr_trtype, trtype, tgt_kind_trtype, apply_trtype);
+TGT_ATTR(port, addr_treq, treq, tgt_kind_treq, apply_treq);
+TGT_ATTR(port, addr_tsas, tsas, kind_tsas, apply_tsas);
 TGT_ATTR(port, addr_traddr, traddr, tgt_kind_traddr, apply_traddr);
 TGT_ATTR(port, addr_trsvcid, trsvcid, tgt_kind_trsvcid, apply_trsvcid);
 TGT_ATTR(port, param_inline_data_size, inline_data_size, kind_inline_size,
@@ -178,6 +263,18 @@ static struct configfs_attribute *port_attrs[] = {
 /* ---- subsystems/ --------------------------------------------------------- */
 
 /**
+ * tgt_is_disc_nqn - does a name mean the discovery subsystem?
+ * @nqn: one that a host may ask for
+ *
+ * Context: process; tgt_config_sem held.
+ */
+bool tgt_is_disc_nqn(const char *nqn)
+{
+	lockdep_assert_held(&tgt_config_sem);
+	return !strcmp(nqn, NVME_DISC_SUBSYS_NAME) || !strcmp(nqn, tgt_disc_subsys->nqn);
+}
+
+/**
  * tgt_find_subsys - a subsystem by the name that a host asks for
  * @port: where it asks
  * @nqn: the name
@@ -191,8 +288,7 @@ struct tgt_subsys *tgt_find_subsys(struct tgt_port *port, const char *nqn)
 	struct tgt_port_link *l;
 
 	lockdep_assert_held(&tgt_config_sem);
-	if (!strcmp(nqn, NVME_DISC_SUBSYS_NAME) ||
-	    !strcmp(nqn, tgt_disc_subsys->nqn)) {
+	if (tgt_is_disc_nqn(nqn)) {
 		s = tgt_disc_subsys;
 	} else {
 		list_for_each_entry(l, &port->subsystems, entry)
@@ -403,6 +499,7 @@ static struct config_group *ports_make(struct config_group *group,
 	port->portid = portid;
 	port->adrfam = NVMF_ADDR_FAMILY_MAX;
 	port->treq = TREQ(NOT_SPECIFIED);
+	port->tsas = TSAS_UNKNOWN;
 	port->inline_data_size = -1;
 	port->max_queue_size = -1;
 	port->mdts = -1;

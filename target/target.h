@@ -215,6 +215,12 @@ struct tgt_queue {
 	struct tgt_ctrl *ctrl;		/* NULL until Connect */
 	u16 qid;
 	u16 size;			/* entries; 0 until Connect */
+	/*
+	 * Set by a transport whose handshake says which host this is, and that it
+	 * has a key for which subsystem; else NULL. They live as long as the queue.
+	 */
+	const char *psk_hostnqn;
+	const char *psk_subsysnqn;
 	u32 sqhd;			/* advanced by cmpxchg in tgt_req_done() */
 	bool sqhd_disabled;		/* SQ flow control is off */
 	bool stopped;			/* tgt_queue_stop() was called */
@@ -276,7 +282,7 @@ struct tgt_port {
 		u8 adrfam;		/* NVMF_ADDR_FAMILY_* */
 		u8 trtype;		/* NVMF_TRTYPE_*, 0: not set yet */
 		u8 treq;		/* NVMF_TREQ_* */
-		u8 tsas;		/* NVMF_TCP_SECTYPE_* */
+		u8 tsas;		/* NVMF_TCP_SECTYPE_*, of TCP */
 		char traddr[NVMF_TRADDR_SIZE];
 		char trsvcid[NVMF_TRSVCID_SIZE];
 	);
@@ -433,6 +439,7 @@ void tgt_subsys_close_ctrls(struct tgt_subsys *subsys,
 int tgt_configfs_init(void);
 void tgt_configfs_exit(void);
 bool tgt_host_allowed(struct tgt_subsys *subsys, const char *hostnqn);
+bool tgt_is_disc_nqn(const char *nqn);		/* tgt_config_sem held */
 struct tgt_subsys *tgt_find_subsys(struct tgt_port *port, const char *nqn); /* + ref */
 void tgt_subsys_put(struct tgt_subsys *subsys);
 /* RCU lookup, takes ns->ref; NULL when not enabled. Any context. */

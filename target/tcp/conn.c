@@ -149,6 +149,15 @@ static void tt_conn_watch_again(struct tt_conn *conn)
 		queue_delayed_work(tt_wq, &conn->watch, secs_to_jiffies(secs));
 }
 
+/* Until a connection is live: what is it that its host is late with? */
+static const char *tt_conn_due(const struct tt_conn *conn)
+{
+	if (test_bit(TT_HELLO, &conn->flags) &&
+	    READ_ONCE(conn->tls.state) != TT_TLS_FIRST)
+		return "TLS handshake";
+	return conn->eng.phase == NVME_TCP_PHASE_IC ? "ICReq" : "Connect";
+}
+
 /*
  * What a connection is given time for: at first, to get through Connect; then
  * to move its data on, looked at now and then; after a TermReq, to close.
@@ -169,8 +178,7 @@ static void tt_conn_watch(struct work_struct *work)
 	/* Pairs with tt_conn_go_live(): below, slots are looked at. */
 	if (!test_bit_acquire(TT_LIVE, &conn->flags)) {
 		pr_warn_ratelimited("%pISpc: no %s in time, closing\n", &conn->peer,
-				    conn->eng.phase == NVME_TCP_PHASE_IC ?
-				    "ICReq" : "Connect");
+				    tt_conn_due(conn));
 		tt_conn_end(conn);
 		return;
 	}
@@ -365,27 +373,55 @@ int tt_conn_go_live(struct tt_conn *conn)
 
 /* --- socket callbacks ----------------------------------------------------- */
 
+static inline void tt_conn_on_cpu(struct tt_conn *conn)
+{
+	int cpu = raw_smp_processor_id();
+
+	if (unlikely(READ_ONCE(conn->cpu) != cpu))
+		WRITE_ONCE(conn->cpu, cpu);
+}
+
 /*
  * Called under the socket lock always, of which TCP has one of the two kinds, and
  * so not while the callbacks are changed: see tt_conn_open() and
- * tt_conn_restore_callbacks().
+ * tt_conn_put_callbacks().
  */
 static void tt_conn_data_ready(struct sock *sk)
 {
 	struct tt_conn *conn = sk->sk_user_data;
-	int cpu = raw_smp_processor_id();
 
 	sock_owned_by_me(sk);
 	if (unlikely(!conn))
 		return;
-	if (unlikely(READ_ONCE(conn->cpu) != cpu))
-		WRITE_ONCE(conn->cpu, cpu);
+	tt_conn_on_cpu(conn);
 	if (sock_owned_by_user_nocheck(sk)) {
 		set_bit(TT_RX_KICK, &conn->flags);
 		tt_conn_kick(conn);
 	} else {
 		tt_rx_softirq(conn);
 	}
+}
+
+/*
+ * For the worker: the first bytes of what may be TLS, or of what is, a record.
+ * Called under the socket lock as well; of records by whoever comes upon them. A
+ * reader who does so goes on reading, and need not be told to. (An interrupt on top
+ * of the worker is another matter: it finds the socket not owned.)
+ */
+static void tt_conn_tls_data_ready(struct sock *sk)
+{
+	struct tt_conn *conn = sk->sk_user_data;
+
+	sock_owned_by_me(sk);
+	if (unlikely(!conn))
+		return;
+	if (in_serving_softirq())
+		tt_conn_on_cpu(conn);
+	if (test_bit(TT_TLS, &conn->flags) && sock_owned_by_user_nocheck(sk) &&
+	    READ_ONCE(conn->worker) == current)
+		return;
+	set_bit(TT_RX_KICK, &conn->flags);
+	tt_conn_kick(conn);
 }
 
 static void tt_conn_write_space(struct sock *sk)
@@ -400,6 +436,19 @@ static void tt_conn_write_space(struct sock *sk)
 		tt_conn_kick(conn);
 	}
 	read_unlock_bh(&sk->sk_callback_lock);
+}
+
+/* The TLS layer comes first: it may have what is left of a record to send. */
+static void tt_conn_tls_write_space(struct sock *sk)
+{
+	struct tt_conn *conn;
+
+	read_lock_bh(&sk->sk_callback_lock);
+	conn = sk->sk_user_data;
+	if (conn)
+		conn->old_write_space(sk);
+	read_unlock_bh(&sk->sk_callback_lock);
+	tt_conn_write_space(sk);
 }
 
 static bool tt_sk_ended(const struct sock *sk)
@@ -421,16 +470,90 @@ static void tt_conn_state_change(struct sock *sk)
 	read_unlock_bh(&sk->sk_callback_lock);
 }
 
-static void tt_conn_restore_callbacks(struct tt_conn *conn)
+/* All but data_ready. The socket is owned, and its callback lock held. */
+static void tt_sk_take(struct tt_conn *conn, struct sock *sk,
+		       void (*write_space)(struct sock *sk))
+{
+	conn->old_write_space = sk->sk_write_space;
+	conn->old_state_change = sk->sk_state_change;
+	sk->sk_user_data = conn;
+	sk->sk_write_space = write_space;
+	sk->sk_state_change = tt_conn_state_change;
+	/* What came before the callbacks did */
+	set_bit(TT_RX_KICK, &conn->flags);
+	if (tt_sk_ended(sk))
+		set_bit(TT_EOF, &conn->flags);
+}
+
+/**
+ * tt_conn_take_plain - the connection is one without TLS after all
+ * @conn: connection with TT_HELLO and our callbacks
+ *
+ * Context: worker.
+ */
+void tt_conn_take_plain(struct tt_conn *conn)
 {
 	struct sock *sk = conn->sock->sk;
 
 	lock_sock(sk);
 	write_lock_bh(&sk->sk_callback_lock);
-	sk->sk_data_ready = conn->old_data_ready;
-	sk->sk_write_space = conn->old_write_space;
-	sk->sk_state_change = conn->old_state_change;
-	sk->sk_user_data = NULL;
+	/* Unless they have been put back */
+	if (sk->sk_user_data)
+		sk->sk_data_ready = tt_conn_data_ready;
+	write_unlock_bh(&sk->sk_callback_lock);
+	clear_bit(TT_HELLO, &conn->flags);
+	set_bit(TT_RX_KICK, &conn->flags);
+	release_sock(sk);
+}
+
+/**
+ * tt_conn_take_tls - hands have been shaken, the socket is ours again
+ * @conn: connection with TT_HELLO and without callbacks
+ *
+ * Context: worker.
+ * Return: 0 or -errno.
+ */
+int tt_conn_take_tls(struct tt_conn *conn)
+{
+	struct sock *sk = conn->sock->sk;
+	int ret = -ECONNABORTED;
+
+	lock_sock(sk);
+	/* Whoever puts callbacks back for the last time has set that before. */
+	if (!test_bit(TT_CLOSING, &conn->flags))
+		ret = nvme_tcp_tls_hook(sk, tt_conn_tls_data_ready, &conn->old_data_ready);
+	if (!ret) {
+		write_lock_bh(&sk->sk_callback_lock);
+		tt_sk_take(conn, sk, tt_conn_tls_write_space);
+		set_bit(TT_TLS, &conn->flags);
+		clear_bit(TT_HELLO, &conn->flags);
+		write_unlock_bh(&sk->sk_callback_lock);
+	}
+	release_sock(sk);
+	return ret;
+}
+
+/**
+ * tt_conn_put_callbacks - put the socket's callbacks back
+ * @conn: connection; nothing to do where it has none
+ *
+ * Context: process. On return none is running or will run.
+ */
+void tt_conn_put_callbacks(struct tt_conn *conn)
+{
+	struct sock *sk = conn->sock->sk;
+
+	lock_sock(sk);
+	write_lock_bh(&sk->sk_callback_lock);
+	if (sk->sk_user_data) {
+		if (test_bit(TT_TLS, &conn->flags))
+			nvme_tcp_tls_unhook(sk, conn->old_data_ready);
+		else
+			sk->sk_data_ready = conn->old_data_ready;
+		sk->sk_write_space = conn->old_write_space;
+		sk->sk_state_change = conn->old_state_change;
+		sk->sk_user_data = NULL;
+	}
 	write_unlock_bh(&sk->sk_callback_lock);
 	release_sock(sk);
 }
@@ -448,7 +571,8 @@ static void tt_conn_free(struct tt_conn *conn)
 			tt_slot_free_mem(&conn->slots[i]);
 		tt_slots_free(conn->slots, conn->nslots);
 	}
-	sock_release(conn->sock);
+	nvme_tcp_sock_release(conn->sock);
+	kfree(conn->tls.identity);
 	kfree(conn);
 }
 
@@ -459,6 +583,8 @@ static void tt_conn_free(struct tt_conn *conn)
  */
 static void tt_conn_shutdown(struct tt_conn *conn)
 {
+	if (unlikely(test_bit(TT_TLS, &conn->flags)))
+		tt_tls_bye(conn);
 	sock_no_linger(conn->sock->sk);
 	kernel_sock_shutdown(conn->sock, SHUT_RDWR);
 }
@@ -468,11 +594,12 @@ static void tt_conn_end_work(struct work_struct *work)
 {
 	struct tt_conn *conn = container_of(work, struct tt_conn, end_work);
 
-	tt_conn_restore_callbacks(conn);
+	tt_conn_put_callbacks(conn);
 	tt_conn_shutdown(conn);
 	/* The worker arms both timers, until it looks at TT_CLOSING: it comes first. */
 	tt_conn_cancel(conn);
 	tt_stay_end(conn);
+	tt_tls_end(conn);
 	cancel_delayed_work_sync(&conn->watch);
 	cancel_delayed_work_sync(&conn->retry);
 
@@ -572,6 +699,8 @@ int tt_conn_open(struct tt_port *tp, struct socket *sock)
 
 	conn->sock = sock;
 	conn->tp = tp;
+	if (tp->tls)
+		conn->flags = BIT(TT_HELLO);
 	conn->cpu = raw_smp_processor_id();
 	INIT_WORK(&conn->work, tt_conn_work);
 	INIT_WORK(&conn->alone_work, tt_conn_alone_work);
@@ -605,16 +734,8 @@ int tt_conn_open(struct tt_port *tp, struct socket *sock)
 	write_lock_bh(&sk->sk_callback_lock);
 	/* An accepted socket has its listener's data_ready. */
 	conn->old_data_ready = tp->old_data_ready;
-	conn->old_write_space = sk->sk_write_space;
-	conn->old_state_change = sk->sk_state_change;
-	sk->sk_user_data = conn;
-	sk->sk_data_ready = tt_conn_data_ready;
-	sk->sk_write_space = tt_conn_write_space;
-	sk->sk_state_change = tt_conn_state_change;
-	/* What came before the callbacks did */
-	set_bit(TT_RX_KICK, &conn->flags);
-	if (tt_sk_ended(sk))
-		set_bit(TT_EOF, &conn->flags);
+	sk->sk_data_ready = tp->tls ? tt_conn_tls_data_ready : tt_conn_data_ready;
+	tt_sk_take(conn, sk, tt_conn_write_space);
 	/* The end waits for the socket's lock: it finds the callbacks to put back. */
 	if (tt_connect_timeout)
 		queue_delayed_work(tt_wq, &conn->watch,

@@ -47,18 +47,19 @@ static int connections_show(struct seq_file *m, void *unused)
 	struct tt_conn *conn;
 	unsigned int i;
 
-	seq_puts(m, "port qid peer cpu phase slots inflight mem");
+	seq_puts(m, "port qid peer cpu phase tls slots inflight mem");
 	for (i = 0; i < ARRAY_SIZE(tt_columns); i++)
 		seq_printf(m, " %s", tt_columns[i].name);
 	seq_putc(m, '\n');
 
 	mutex_lock(&tt_conns_lock);
 	list_for_each_entry(conn, &tt_conns, entry) {
-		seq_printf(m, "%u %u %pISpc %d %s %u %d %ld", conn->tp->port->portid,
+		seq_printf(m, "%u %u %pISpc %d %s %d %u %d %ld", conn->tp->port->portid,
 			   conn->q.qid, &conn->peer, READ_ONCE(conn->cpu),
 			   test_bit(TT_CLOSING, &conn->flags) ? "closing" :
+			   test_bit(TT_HELLO, &conn->flags) ? "hello" :
 			   nvme_tcp_phase_name(READ_ONCE(conn->eng.phase)),
-			   conn->nslots, atomic_read(&conn->inflight) - 1,
+			   test_bit(TT_TLS, &conn->flags), conn->nslots, atomic_read(&conn->inflight) - 1,
 			   atomic_long_read(&conn->mem));
 		for (i = 0; i < ARRAY_SIZE(tt_columns); i++)
 			seq_printf(m, " %llu",

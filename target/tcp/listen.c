@@ -79,12 +79,19 @@ static void tt_accept_work(struct work_struct *work)
 			sock_release(sock);
 			continue;
 		}
-		ret = tt_conn_open(tp, sock);
+		ret = tp->tls ? nvme_tcp_tls_file(sock) : 0;
+		if (ret) {
+			sock = NULL;	/* gone */
+		} else {
+			ret = tt_conn_open(tp, sock);
+		}
 		if (ret) {
 			pr_warn_ratelimited("port %u: no connection: %d\n",
 					    tp->port->portid, ret);
-			sock_no_linger(sock->sk);
-			sock_release(sock);
+			if (sock) {
+				sock_no_linger(sock->sk);
+				nvme_tcp_sock_release(sock);
+			}
 			tt_unadmit(tp);
 		}
 	}
@@ -170,6 +177,8 @@ int tt_listen(struct tgt_port *port)
 	if (!tp)
 		return -ENOMEM;
 	tp->port = port;
+	tp->tls = port->tsas != NVMF_TCP_SECTYPE_NONE;
+	tp->tls_required = tp->tls && port->treq & NVMF_TREQ_REQUIRED;
 	INIT_DELAYED_WORK(&tp->accept_work, tt_accept_work);
 
 	ret = inet_pton_with_scope(&init_net, af, port->traddr, port->trsvcid, &tp->addr);
@@ -186,7 +195,8 @@ int tt_listen(struct tgt_port *port)
 		goto free;
 	}
 	port->priv = tp;
-	pr_info("enabling port %u (%pISpc)\n", port->portid, &tp->addr);
+	pr_info("enabling port %u (%pISpc%s)\n", port->portid, &tp->addr,
+		tp->tls_required ? ", TLS required" : tp->tls ? ", TLS or not" : "");
 	return 0;
 free:
 	kfree(tp);

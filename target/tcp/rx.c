@@ -8,7 +8,8 @@
  *		when nobody owns the socket; tcp_read_sock() is fine then.
  *		An owner's backlog is processed with the socket still owned, so
  *		data_ready from there leaves the bytes to the worker.
- *  worker	with lock_sock().
+ *  worker	with lock_sock(). With TLS it is the worker alone, and the socket
+ *		is owned by the TLS layer for it.
  *
  * The actor never sleeps in either. A slot that cannot have its memory at once
  * stalls the receiver, and the worker sees to it between two reads.
@@ -378,6 +379,38 @@ static void tt_rx_unstall(struct tt_conn *conn)
 	rx->stalled = false;
 }
 
+/* The same as tt_rx_work() with TLS, or before it is known whether there is. */
+static noinline_for_stack void tt_rx_tls(struct tt_conn *conn)
+{
+	read_descriptor_t desc = { .arg.data = conn, .count = 1 };
+	struct tt_rx *rx = &conn->rx;
+	int ret;
+
+	if (test_bit(TT_HELLO, &conn->flags)) {
+		tt_tls_work(conn);
+		return;
+	}
+
+	conn->stats.rx_worker++;
+	if (unlikely(rx->stalled)) {
+		lock_sock(conn->sock->sk);
+		tt_rx_unstall(conn);
+		release_sock(conn->sock->sk);
+		if (rx->stalled)
+			return;
+	}
+	rx->budget = TT_RX_BUDGET;
+	ret = nvme_tcp_tls_read(conn->sock, &desc, tt_rx_actor);
+	if (ret) {
+		if (ret != -ECONNRESET)
+			pr_warn_ratelimited("%pISpc: queue %u: TLS: error %d, closing\n",
+					    &conn->peer, conn->q.qid, ret);
+		tt_conn_end(conn);
+	} else if (!rx->budget || rx->stalled) {
+		set_bit(TT_RX_KICK, &conn->flags);
+	}
+}
+
 /**
  * tt_rx_work - receive what softirq has left
  * @conn: connection
@@ -394,6 +427,10 @@ void tt_rx_work(struct tt_conn *conn)
 	/* Bytes that come after this set it again; those before are seen below. */
 	smp_mb__after_atomic();
 
+	if (unlikely(conn->flags & (BIT(TT_HELLO) | BIT(TT_TLS)))) {
+		tt_rx_tls(conn);
+		return;
+	}
 	conn->stats.rx_worker++;
 	lock_sock(sk);
 	if (unlikely(conn->rx.stalled))

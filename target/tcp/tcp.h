@@ -31,7 +31,7 @@
  * References and teardown
  * -----------------------
  *  conn->inflight counts requests that began and are not done, plus one for the
- *  open connection. Who takes it to zero, by tt_conn_put(), queues the end of the
+ *  open connection, and one for a TLS handshake (tls.c). Who takes it to zero, by tt_conn_put(), queues the end of the
  *  connection, and does not touch it after that.
  *
  *  Anyone may call tt_conn_end(); the first one queues conn->end_work on a
@@ -42,6 +42,11 @@
  *	and waited for, and then the timers are cancelled, which it arms: a
  *	late kick makes it look at TT_CLOSING and leave. No rx, no tx. Nobody
  *	stays from now on: only a worker at work asks for that.
+ *	A handshake is cancelled: none begins without the worker. That drops its
+ *	count, unless tt_tls_done() has been called or is just about to be, by the
+ *	daemon, who has our socket's file open as well. It kicks the worker, to no
+ *	avail, and drops the count itself. The daemon may keep the file for longer
+ *	than we do: there is nothing of ours on the socket then.
  *   3. tgt_queue_stop(): parked AERs come back as aborted
  *   4. slots that wait for data, memory or the worker are completed as aborted
  *   5. the open connection's count is dropped. Nobody waits for the rest, which
@@ -64,6 +69,7 @@
 #include <net/sock.h>
 
 #include "nvme-tcp-pdu.h"
+#include "nvme-tcp-tls.h"
 #define TGT_API __weak
 #include "../target.h"
 
@@ -110,6 +116,16 @@ enum tt_flag {
 	TT_LIVE,		/* Connect succeeded, slots are there */
 	TT_QUIET,		/* nobody watches: see tt_conn_watch() */
 	TT_STAY,		/* conn->stay_work is queued or runs: see stay.c */
+	TT_HELLO,		/* is it TLS? Nothing is received yet: see tls.c */
+	TT_TLS,			/* it is; the worker alone reads and sends */
+};
+
+/* With TT_HELLO; from left to right, once each */
+enum tt_tls_state {
+	TT_TLS_FIRST,		/* the first byte is to be seen */
+	TT_TLS_DUE,		/* a handshake is to begin */
+	TT_TLS_SHAKING,
+	TT_TLS_SHAKEN,		/* it is over; released */
 };
 
 enum tt_slot_state {
@@ -245,6 +261,13 @@ struct tt_conn {
 	unsigned int eager;		/* worker: batches since a pause */
 	bool stay_ticked;
 
+	struct {			/* see tls.c */
+		u8 state;		/* enum tt_tls_state */
+		int status;		/* the handshake's */
+		s32 peer;		/* serial of the key that it used */
+		char *identity;		/* that of q.psk_hostnqn */
+	} tls;
+
 	struct tt_rx rx;
 	struct llist_node *used;	/* rx context: free, of those once freed */
 	struct llist_node *free;	/* rx context: free, and never used yet */
@@ -305,6 +328,8 @@ struct tt_port {
 	struct delayed_work accept_work;
 	void (*old_data_ready)(struct sock *sk);
 	unsigned int nr_conns;		/* under tt_conns_lock */
+	bool tls;			/* hosts may use TLS */
+	bool tls_required;		/* ... and others are sent away */
 	struct sockaddr_storage addr;
 };
 
@@ -349,6 +374,9 @@ bool tt_conn_more(struct tt_conn *conn);
 bool tt_conn_round(struct tt_conn *conn);
 void tt_conn_fatal(struct tt_conn *conn);
 int tt_conn_go_live(struct tt_conn *conn);
+void tt_conn_put_callbacks(struct tt_conn *conn);
+void tt_conn_take_plain(struct tt_conn *conn);
+int tt_conn_take_tls(struct tt_conn *conn);
 void tt_transport_close(struct tgt_queue *q);
 void tt_transport_traddr(struct tgt_queue *q, char *buf, size_t size);
 void tt_transport_host_traddr(struct tgt_queue *q, char *buf, size_t size);
@@ -357,6 +385,20 @@ void tt_transport_host_traddr(struct tgt_queue *q, char *buf, size_t size);
 void tt_stay_init(struct tt_conn *conn);
 void tt_stay(struct tt_conn *conn);
 void tt_stay_end(struct tt_conn *conn);
+
+/* tls.c */
+#if NVME_TCP_HAS_TLS
+void tt_tls_work(struct tt_conn *conn);
+void tt_tls_end(struct tt_conn *conn);
+void tt_tls_bye(struct tt_conn *conn);
+void tt_tls_exit(void);
+#else
+/* No port has TLS. */
+static inline void tt_tls_work(struct tt_conn *conn) { }
+static inline void tt_tls_end(struct tt_conn *conn) { }
+static inline void tt_tls_bye(struct tt_conn *conn) { }
+static inline void tt_tls_exit(void) { }
+#endif
 
 /* rx.c */
 void tt_rx_softirq(struct tt_conn *conn);

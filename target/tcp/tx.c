@@ -339,10 +339,16 @@ static bool tt_tx_quick(struct sock *sk, struct msghdr *msg, size_t bytes, int *
 	return *ret > 0;
 }
 
-static int tt_tx_send(struct sock *sk, struct msghdr *msg, size_t bytes)
+static int tt_tx_send(struct tt_conn *conn, struct msghdr *msg, size_t bytes)
 {
+	struct sock *sk = conn->sock->sk;
 	int ret;
 
+	if (unlikely(test_bit(TT_TLS, &conn->flags))) {
+		/* What follows is another record: this one shall leave. */
+		msg->msg_flags &= ~MSG_MORE;
+		return sock_sendmsg(conn->sock, msg);
+	}
 	if (bytes <= TT_SEND_QUICK && tt_tx_quick(sk, msg, bytes, &ret))
 		return ret;
 	lock_sock(sk);
@@ -365,12 +371,12 @@ static int tt_tx_flush(struct tt_conn *conn, bool more)
 		iov_iter_bvec(&tx->msg.msg_iter, ITER_SOURCE, &tx->bv[tx->first],
 			      tx->nr - tx->first, tx->bytes);
 		clear_bit(TT_SPACE, &conn->flags);
-		ret = tt_tx_send(sk, &tx->msg, tx->bytes);
+		ret = tt_tx_send(conn, &tx->msg, tx->bytes);
 		conn->stats.sends++;
 		if (ret == -EAGAIN || ret == -ENOMEM || ret == -ENOBUFS) {
 			conn->stats.send_full++;
-			/* Nothing is on its way, so no ACK will restart us. */
-			if (!READ_ONCE(sk->sk_wmem_queued))
+			/* Nothing is on its way, so no ACK will restart us; or none is asked to. */
+			if (ret != -EAGAIN || !READ_ONCE(sk->sk_wmem_queued))
 				queue_delayed_work(tt_wq, &conn->retry,
 						   msecs_to_jiffies(TT_RETRY_MS));
 			return 0;
@@ -431,8 +437,11 @@ bool tt_tx_work(struct tt_conn *conn)
 	 * Once: the shutdown calls state_change, which has us look again.
 	 */
 	if (unlikely(test_bit(TT_TERM_BUILT, &conn->flags)) && !tx->bytes &&
-	    !test_and_set_bit(TT_TERM_SENT, &conn->flags))
+	    !test_and_set_bit(TT_TERM_SENT, &conn->flags)) {
+		if (test_bit(TT_TLS, &conn->flags))
+			tt_tls_bye(conn);
 		kernel_sock_shutdown(conn->sock, SHUT_WR);
+	}
 	return false;
 }
 
