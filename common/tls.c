@@ -24,8 +24,11 @@ EXPORT_SYMBOL_GPL(nvme_tcp_sock_release);
 
 #if NVME_TCP_HAS_TLS
 
+#include <linux/rcupdate.h>
 #include <net/tls.h>
 #include <net/tls_prot.h>
+
+static bool nvme_tcp_tls_used;
 
 /**
  * nvme_tcp_tls_file - give a socket the file that the handshake service needs
@@ -40,9 +43,25 @@ int nvme_tcp_tls_file(struct socket *sock)
 {
 	struct file *file = sock_alloc_file(sock, O_CLOEXEC | O_NONBLOCK, NULL);
 
+	WRITE_ONCE(nvme_tcp_tls_used, true);
 	return PTR_ERR_OR_ZERO(file);
 }
 EXPORT_SYMBOL_GPL(nvme_tcp_tls_file);
+
+/**
+ * nvme_tcp_tls_exit - no end of a handshake is being told any more
+ *
+ * The daemon's thread may be at the very last instructions of a ta_done function when
+ * all that this has set off is through.
+ *
+ * Context: exit of the module that the function is in; it has no sockets any more.
+ */
+void nvme_tcp_tls_exit(void)
+{
+	if (nvme_tcp_tls_used)
+		synchronize_rcu_tasks();
+}
+EXPORT_SYMBOL_GPL(nvme_tcp_tls_exit);
 
 /**
  * nvme_tcp_tls_hook - have a function called when there is a record to read

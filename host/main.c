@@ -56,6 +56,7 @@ static void nth_transport_exit(void)
 {
 	nvmf_unregister_transport(&nth_transport);
 	nth_ctrl_delete_all();
+	nvme_tcp_tls_exit();
 }
 
 static const struct {

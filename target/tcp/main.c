@@ -156,7 +156,7 @@ wqs:
 static void __exit tt_exit(void)
 {
 	tgt_unregister_transport(&tt_ops);
-	tt_tls_exit();
+	nvme_tcp_tls_exit();
 	tt_debugfs_exit();
 	tt_wqs_destroy();
 	tt_mem_exit();

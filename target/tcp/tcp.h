@@ -391,13 +391,11 @@ void tt_stay_end(struct tt_conn *conn);
 void tt_tls_work(struct tt_conn *conn);
 void tt_tls_end(struct tt_conn *conn);
 void tt_tls_bye(struct tt_conn *conn);
-void tt_tls_exit(void);
 #else
 /* No port has TLS. */
 static inline void tt_tls_work(struct tt_conn *conn) { }
 static inline void tt_tls_end(struct tt_conn *conn) { }
 static inline void tt_tls_bye(struct tt_conn *conn) { }
-static inline void tt_tls_exit(void) { }
 #endif
 
 /* rx.c */

@@ -28,9 +28,6 @@ enum {
 	TT_TLS_RECORD	= 22,	/* ContentType handshake; no PDU begins so */
 };
 
-/* Has there been a handshake whose end is told by tt_tls_done()? See tt_tls_exit(). */
-static bool tt_tls_used;
-
 /* --- the handshake -------------------------------------------------------- */
 
 /* Context: process; tlshd's. After the last line the connection may go. */
@@ -58,7 +55,6 @@ static void tt_tls_hello(struct tt_conn *conn)
 	};
 	int ret;
 
-	WRITE_ONCE(tt_tls_used, true);
 	atomic_inc(&conn->inflight);
 	/* It may be done before we know that it has begun. */
 	conn->tls.state = TT_TLS_SHAKING;
@@ -210,18 +206,6 @@ void tt_tls_end(struct tt_conn *conn)
 void tt_tls_bye(struct tt_conn *conn)
 {
 	tls_handshake_close(conn->sock);
-}
-
-/**
- * tt_tls_exit - no handshake's end is being told any more
- *
- * The daemon's thread may be at the very last instructions of tt_tls_done(), when
- * what that has set off is through. Context: module exit; no port listens.
- */
-void tt_tls_exit(void)
-{
-	if (tt_tls_used)
-		synchronize_rcu_tasks();
 }
 
 #endif
