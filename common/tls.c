@@ -13,6 +13,7 @@
 void nvme_tcp_sock_release(struct socket *sock)
 {
 	if (sock->file) {
+		nvme_tcp_tls_bye(sock);
 		kernel_sock_shutdown(sock, SHUT_RDWR);
 		/* Not later: who unloads a module expects its sockets to be gone. */
 		__fput_sync(sock->file);
@@ -47,6 +48,20 @@ int nvme_tcp_tls_file(struct socket *sock)
 	return PTR_ERR_OR_ZERO(file);
 }
 EXPORT_SYMBOL_GPL(nvme_tcp_tls_file);
+
+/**
+ * nvme_tcp_tls_bye - tell the peer that no more will be sent
+ * @sock: socket; nothing is sent where hands were not shaken, or this was said before
+ *
+ * Where there is no room for it there is nobody to hear it.
+ *
+ * Context: process; may sleep, though not for the peer.
+ */
+void nvme_tcp_tls_bye(struct socket *sock)
+{
+	tls_handshake_close(sock);
+}
+EXPORT_SYMBOL_GPL(nvme_tcp_tls_bye);
 
 /**
  * nvme_tcp_tls_exit - no end of a handshake is being told any more
@@ -178,6 +193,9 @@ int nvme_tcp_tls_read(struct socket *sock, read_descriptor_t *desc,
 			ret = nvme_tcp_tls_control(sock) ?: 1;
 	} while (ret > 0 && desc->count);
 
+	/* TCP's word for a reset after the peer's end was closed */
+	if (ret == -EPIPE)
+		return -ECONNRESET;
 	return ret == -EAGAIN ? 0 : min(ret, 0);
 }
 EXPORT_SYMBOL_GPL(nvme_tcp_tls_read);

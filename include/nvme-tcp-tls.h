@@ -28,6 +28,7 @@ enum { NVME_TCP_TLS_TIMEOUT_MS = 10000 };
 #define NVME_TCP_HAS_TLS	1
 
 int nvme_tcp_tls_file(struct socket *sock);
+void nvme_tcp_tls_bye(struct socket *sock);
 void nvme_tcp_tls_exit(void);
 int nvme_tcp_tls_hook(struct sock *sk, nvme_tcp_sk_fn fn, nvme_tcp_sk_fn *old);
 void nvme_tcp_tls_unhook(struct sock *sk, nvme_tcp_sk_fn old);
@@ -39,6 +40,10 @@ int nvme_tcp_tls_read(struct socket *sock, read_descriptor_t *desc,
 static inline int nvme_tcp_tls_file(struct socket *sock)
 {
 	return -EOPNOTSUPP;
+}
+
+static inline void nvme_tcp_tls_bye(struct socket *sock)
+{
 }
 
 static inline void nvme_tcp_tls_exit(void)
