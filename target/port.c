@@ -10,6 +10,7 @@
 #include <linux/string.h>
 
 #include "target.h"
+#include "nvme-defs.h"
 #include "objects.h"
 
 /**
@@ -68,9 +69,9 @@ static const struct tgt_word treqs[] = {
 };
 
 static const struct tgt_word tsass[] = {
-	{ "none",	NVMF_TCP_SECTYPE_NONE },
+	{ "none",	TGT_SECTYPE_NONE },
 #ifdef HAVE_TLS_HANDSHAKE
-	{ "tls1.3",	NVMF_TCP_SECTYPE_TLS13 },
+	{ "tls1.3",	TGT_SECTYPE_TLS13 },
 #endif
 	{ }
 };
@@ -176,7 +177,7 @@ static int apply_trtype(struct tgt_port *port, u8 *field, union tgt_value *v)
 	if (ret)
 		return ret;
 	port->trtype = v->u8;
-	port->tsas = v->u8 == NVMF_TRTYPE_TCP ? NVMF_TCP_SECTYPE_NONE : TSAS_UNKNOWN;
+	port->tsas = v->u8 == NVMF_TRTYPE_TCP ? TGT_SECTYPE_NONE : TSAS_UNKNOWN;
 	mutex_unlock(&port->lock);
 	return 0;
 }
@@ -194,7 +195,7 @@ static int apply_tsas(struct tgt_port *port, u8 *field, union tgt_value *v)
 		ret = -EINVAL;
 	} else {
 		port->tsas = v->u8;
-		if (v->u8 == NVMF_TCP_SECTYPE_NONE)
+		if (v->u8 == TGT_SECTYPE_NONE)
 			set_channel(port, NVMF_TREQ_NOT_SPECIFIED);
 		else if (!has_channel(port->treq))
 			set_channel(port, NVMF_TREQ_REQUIRED);
@@ -210,7 +211,7 @@ static int apply_treq(struct tgt_port *port, u8 *field, union tgt_value *v)
 
 	if (ret)
 		return ret;
-	tls = port->trtype == NVMF_TRTYPE_TCP && port->tsas != NVMF_TCP_SECTYPE_NONE;
+	tls = port->trtype == NVMF_TRTYPE_TCP && port->tsas != TGT_SECTYPE_NONE;
 	if (tls && !has_channel(v->u8)) {
 		pr_err("port %u: with TLS addr_treq must be 'required' or 'not required'\n",
 		       port->portid);

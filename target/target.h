@@ -282,7 +282,7 @@ struct tgt_port {
 		u8 adrfam;		/* NVMF_ADDR_FAMILY_* */
 		u8 trtype;		/* NVMF_TRTYPE_*, 0: not set yet */
 		u8 treq;		/* NVMF_TREQ_* */
-		u8 tsas;		/* NVMF_TCP_SECTYPE_*, of TCP */
+		u8 tsas;		/* TGT_SECTYPE_* with TCP */
 		char traddr[NVMF_TRADDR_SIZE];
 		char trsvcid[NVMF_TRSVCID_SIZE];
 	);

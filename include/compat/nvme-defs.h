@@ -52,6 +52,12 @@ enum {
 	TGT_FEAT_IO_CMD_SET	= 0x19,
 };
 
+/* SECTYPE, what TSAS says of TCP */
+enum {
+	TGT_SECTYPE_NONE	= 0,
+	TGT_SECTYPE_TLS13	= 2,
+};
+
 /* Identify */
 enum {
 	TGT_CNS_CS_NS_LIST	= 0x07,

@@ -451,6 +451,21 @@ static void tt_conn_tls_write_space(struct sock *sk)
 	tt_conn_write_space(sk);
 }
 
+/* What comes is no record: that is said in this way alone. */
+static void tt_conn_tls_error_report(struct sock *sk)
+{
+	struct tt_conn *conn;
+
+	read_lock_bh(&sk->sk_callback_lock);
+	conn = sk->sk_user_data;
+	if (conn) {
+		conn->old_error_report(sk);
+		set_bit(TT_RX_KICK, &conn->flags);
+		tt_conn_kick(conn);
+	}
+	read_unlock_bh(&sk->sk_callback_lock);
+}
+
 static bool tt_sk_ended(const struct sock *sk)
 {
 	return sk->sk_shutdown & RCV_SHUTDOWN || sk->sk_state == TCP_CLOSE;
@@ -525,6 +540,8 @@ int tt_conn_take_tls(struct tt_conn *conn)
 	if (!ret) {
 		write_lock_bh(&sk->sk_callback_lock);
 		tt_sk_take(conn, sk, tt_conn_tls_write_space);
+		conn->old_error_report = sk->sk_error_report;
+		sk->sk_error_report = tt_conn_tls_error_report;
 		set_bit(TT_TLS, &conn->flags);
 		clear_bit(TT_HELLO, &conn->flags);
 		write_unlock_bh(&sk->sk_callback_lock);
@@ -546,10 +563,12 @@ void tt_conn_put_callbacks(struct tt_conn *conn)
 	lock_sock(sk);
 	write_lock_bh(&sk->sk_callback_lock);
 	if (sk->sk_user_data) {
-		if (test_bit(TT_TLS, &conn->flags))
+		if (test_bit(TT_TLS, &conn->flags)) {
 			nvme_tcp_tls_unhook(sk, conn->old_data_ready);
-		else
+			sk->sk_error_report = conn->old_error_report;
+		} else {
 			sk->sk_data_ready = conn->old_data_ready;
+		}
 		sk->sk_write_space = conn->old_write_space;
 		sk->sk_state_change = conn->old_state_change;
 		sk->sk_user_data = NULL;

@@ -9,6 +9,7 @@
 #include <net/net_namespace.h>
 #include <net/tcp.h>
 
+#include "nvme-defs.h"
 #include "tcp.h"
 
 enum {
@@ -177,7 +178,7 @@ int tt_listen(struct tgt_port *port)
 	if (!tp)
 		return -ENOMEM;
 	tp->port = port;
-	tp->tls = port->tsas != NVMF_TCP_SECTYPE_NONE;
+	tp->tls = port->tsas != TGT_SECTYPE_NONE;
 	tp->tls_required = tp->tls && port->treq & NVMF_TREQ_REQUIRED;
 	INIT_DELAYED_WORK(&tp->accept_work, tt_accept_work);
 

@@ -300,6 +300,7 @@ struct tt_conn {
 	void (*old_data_ready)(struct sock *sk);
 	void (*old_write_space)(struct sock *sk);
 	void (*old_state_change)(struct sock *sk);
+	void (*old_error_report)(struct sock *sk);	/* with TLS */
 	struct sockaddr_storage peer;
 	struct sockaddr_storage local;
 };
