@@ -309,6 +309,7 @@ struct nth_queue {
 	void (*data_ready)(struct sock *sk);
 	void (*write_space)(struct sock *sk);
 	void (*state_change)(struct sock *sk);
+	void (*error_report)(struct sock *sk);	/* with TLS */
 
 	/* for debugfs: the last connection's */
 	struct sockaddr_storage local;

@@ -122,6 +122,21 @@ static void nth_tls_write_space(struct sock *sk)
 	nth_write_space(sk);
 }
 
+/* What comes is no record: the TLS layer says so in this way alone. */
+static void nth_tls_error_report(struct sock *sk)
+{
+	struct nth_queue *q;
+
+	read_lock_bh(&sk->sk_callback_lock);
+	q = sk->sk_user_data;
+	if (q) {
+		q->error_report(sk);
+		set_bit(NTH_Q_RX_MORE, &q->flags);
+		nth_queue_kick(q);
+	}
+	read_unlock_bh(&sk->sk_callback_lock);
+}
+
 static void nth_state_change(struct sock *sk)
 {
 	struct nth_queue *q;
@@ -188,6 +203,8 @@ int nth_sock_attach_tls(struct nth_queue *q)
 	if (!ret) {
 		write_lock_bh(&sk->sk_callback_lock);
 		nth_sock_take(q, nth_tls_write_space);
+		q->error_report = sk->sk_error_report;
+		sk->sk_error_report = nth_tls_error_report;
 		set_bit(NTH_Q_TLS, &q->flags);
 		/* What came before */
 		set_bit(NTH_Q_RX_MORE, &q->flags);
@@ -215,10 +232,12 @@ void nth_sock_detach(struct nth_queue *q)
 	lock_sock(sk);
 	write_lock_bh(&sk->sk_callback_lock);
 	if (sk->sk_user_data) {
-		if (test_bit(NTH_Q_TLS, &q->flags))
+		if (test_bit(NTH_Q_TLS, &q->flags)) {
 			nvme_tcp_tls_unhook(sk, q->data_ready);
-		else
+			sk->sk_error_report = q->error_report;
+		} else {
 			sk->sk_data_ready = q->data_ready;
+		}
 		sk->sk_write_space = q->write_space;
 		sk->sk_state_change = q->state_change;
 		sk->sk_user_data = NULL;
