@@ -379,6 +379,20 @@ static void tt_rx_unstall(struct tt_conn *conn)
 	rx->stalled = false;
 }
 
+/* A record costs its share of a pass, however little there is in it. */
+static int tt_rx_tls_actor(read_descriptor_t *desc, struct sk_buff *skb,
+			   unsigned int offset, size_t len)
+{
+	struct tt_conn *conn = desc->arg.data;
+	struct tt_rx *rx = &conn->rx;
+	size_t at = tt_rx_skb(conn, skb, offset, len);
+
+	rx->budget -= min_t(unsigned int, TT_RX_RECORD, rx->budget);
+	if (!rx->budget || rx->stalled)
+		desc->count = 0;
+	return at;
+}
+
 /* The same as tt_rx_work() with TLS, or before it is known whether there is. */
 static noinline_for_stack void tt_rx_tls(struct tt_conn *conn)
 {
@@ -400,7 +414,7 @@ static noinline_for_stack void tt_rx_tls(struct tt_conn *conn)
 			return;
 	}
 	rx->budget = TT_RX_BUDGET;
-	ret = nvme_tcp_tls_read(conn->sock, &desc, tt_rx_actor);
+	ret = nvme_tcp_tls_read(conn->sock, &desc, tt_rx_tls_actor);
 	if (ret) {
 		if (ret != -ECONNRESET)
 			pr_warn_ratelimited("%pISpc: queue %u: TLS: error %d, closing\n",
