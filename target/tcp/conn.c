@@ -603,7 +603,7 @@ static void tt_conn_free(struct tt_conn *conn)
 static void tt_conn_shutdown(struct tt_conn *conn)
 {
 	if (unlikely(test_bit(TT_TLS, &conn->flags)))
-		tt_tls_bye(conn);
+		nvme_tcp_tls_bye(conn->sock);
 	sock_no_linger(conn->sock->sk);
 	kernel_sock_shutdown(conn->sock, SHUT_RDWR);
 }

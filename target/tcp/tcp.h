@@ -392,12 +392,10 @@ void tt_stay_end(struct tt_conn *conn);
 #if NVME_TCP_HAS_TLS
 void tt_tls_work(struct tt_conn *conn);
 void tt_tls_end(struct tt_conn *conn);
-void tt_tls_bye(struct tt_conn *conn);
 #else
 /* No port has TLS. */
 static inline void tt_tls_work(struct tt_conn *conn) { }
 static inline void tt_tls_end(struct tt_conn *conn) { }
-static inline void tt_tls_bye(struct tt_conn *conn) { }
 #endif
 
 /* rx.c */

@@ -195,17 +195,4 @@ void tt_tls_end(struct tt_conn *conn)
 		tt_conn_put(conn);
 }
 
-/**
- * tt_tls_bye - tell the peer that we shall send no more
- * @conn: with TT_TLS
- *
- * Where there is no room for that there is nobody to hear it.
- *
- * Context: process; may sleep, though not for the peer.
- */
-void tt_tls_bye(struct tt_conn *conn)
-{
-	tls_handshake_close(conn->sock);
-}
-
 #endif

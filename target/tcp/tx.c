@@ -439,7 +439,7 @@ bool tt_tx_work(struct tt_conn *conn)
 	if (unlikely(test_bit(TT_TERM_BUILT, &conn->flags)) && !tx->bytes &&
 	    !test_and_set_bit(TT_TERM_SENT, &conn->flags)) {
 		if (test_bit(TT_TLS, &conn->flags))
-			tt_tls_bye(conn);
+			nvme_tcp_tls_bye(conn->sock);
 		kernel_sock_shutdown(conn->sock, SHUT_WR);
 	}
 	return false;
