@@ -50,6 +50,21 @@ void tt_unadmit(struct tt_port *tp)
 	wake_up_all(&tt_idle);
 }
 
+/* The socket is taken care of, whatever becomes of it. */
+static int tt_accepted(struct tt_port *tp, struct socket *sock)
+{
+	int ret = tp->tls ? nvme_tcp_tls_file(sock) : 0;
+
+	if (ret)
+		return ret;
+	ret = tt_conn_open(tp, sock);
+	if (ret) {
+		sock_no_linger(sock->sk);
+		nvme_tcp_sock_release(sock);
+	}
+	return ret;
+}
+
 static void tt_accept_work(struct work_struct *work)
 {
 	struct tt_port *tp = container_of(to_delayed_work(work), struct tt_port, accept_work);
@@ -80,19 +95,10 @@ static void tt_accept_work(struct work_struct *work)
 			sock_release(sock);
 			continue;
 		}
-		ret = tp->tls ? nvme_tcp_tls_file(sock) : 0;
-		if (ret) {
-			sock = NULL;	/* gone */
-		} else {
-			ret = tt_conn_open(tp, sock);
-		}
+		ret = tt_accepted(tp, sock);
 		if (ret) {
 			pr_warn_ratelimited("port %u: no connection: %d\n",
 					    tp->port->portid, ret);
-			if (sock) {
-				sock_no_linger(sock->sk);
-				nvme_tcp_sock_release(sock);
-			}
 			tt_unadmit(tp);
 		}
 	}
@@ -196,7 +202,7 @@ int tt_listen(struct tgt_port *port)
 		goto free;
 	}
 	port->priv = tp;
-	pr_info("enabling port %u (%pISpc%s)\n", port->portid, &tp->addr,
+	pr_info("enabling port %u (%pISpc)%s\n", port->portid, &tp->addr,
 		tp->tls_required ? ", TLS required" : tp->tls ? ", TLS or not" : "");
 	return 0;
 free:

@@ -31,8 +31,8 @@
  * References and teardown
  * -----------------------
  *  conn->inflight counts requests that began and are not done, plus one for the
- *  open connection, and one for a TLS handshake (tls.c). Who takes it to zero, by tt_conn_put(), queues the end of the
- *  connection, and does not touch it after that.
+ *  open connection, and one for a TLS handshake (tls.c). Who takes it to zero, by
+ *  tt_conn_put(), queues the end of the connection, and does not touch it after that.
  *
  *  Anyone may call tt_conn_end(); the first one queues conn->end_work on a
  *  workqueue of its own, never the worker's. It is the only way out:
