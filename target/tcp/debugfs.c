@@ -59,8 +59,8 @@ static int connections_show(struct seq_file *m, void *unused)
 			   test_bit(TT_CLOSING, &conn->flags) ? "closing" :
 			   test_bit(TT_HELLO, &conn->flags) ? "hello" :
 			   nvme_tcp_phase_name(READ_ONCE(conn->eng.phase)),
-			   test_bit(TT_TLS, &conn->flags), conn->nslots, atomic_read(&conn->inflight) - 1,
-			   atomic_long_read(&conn->mem));
+			   test_bit(TT_TLS, &conn->flags), conn->nslots,
+			   atomic_read(&conn->inflight) - 1, atomic_long_read(&conn->mem));
 		for (i = 0; i < ARRAY_SIZE(tt_columns); i++)
 			seq_printf(m, " %llu",
 				   *(u64 *)((char *)&conn->stats + tt_columns[i].at));
