@@ -91,7 +91,7 @@ tls_clean() {
 		"! grep -E 'TlsCurr(Tx|Rx)Sw[[:space:]]+[1-9]' /proc/net/tls_stat"
 	awk '$8 == "psk" { print } $8 == "psk" && $3 != 1 { bad = 1 } END { exit bad }' /proc/keys ||
 		fail "references to a key are kept"
-	for m in nvme-fabrics nvme-auth nvme-core nvme-keyring tls; do
+	for m in nvme-fabrics nvme-core nvme-auth nvme-keyring tls; do
 		unloaded $m && continue
 		wait_for 20 "module $m to be unused" grep -qx 0 "/sys/module/${m//-/_}/refcnt"
 		modprobe -r $m || fail "modprobe -r $m"
