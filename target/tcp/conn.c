@@ -102,6 +102,14 @@ void tt_conn_end(struct tt_conn *conn)
 		queue_work(tt_end_wq, &conn->end_work);
 }
 
+/* What an administrator may want to know of an error besides */
+static const char *tt_conn_hint(const struct tt_conn *conn)
+{
+	if (!conn->stats.rx_pdus[NVME_TCP_ICREQ] && conn->eng.hdr[0] == TT_TLS_RECORD)
+		return "; the host wants TLS, and this port has none (addr_tsas)";
+	return "";
+}
+
 /**
  * tt_conn_fatal - the engine, or rx, found an error that ends the connection
  * @conn: connection; conn->eng.err says why
@@ -118,10 +126,10 @@ void tt_conn_fatal(struct tt_conn *conn)
 	if (test_and_set_bit(TT_TERM, &conn->flags))
 		return;
 	if (err->fes)
-		pr_warn_ratelimited("%pISpc: queue %u: %s: %s (FES %#x, FEI %#x)\n",
+		pr_warn_ratelimited("%pISpc: queue %u: %s: %s (FES %#x, FEI %#x)%s\n",
 				    &conn->peer, conn->q.qid, err->what,
 				    nvme_tcp_fes_name(err->fes, NVME_TCP_HOST),
-				    err->fes, err->fei);
+				    err->fes, err->fei, tt_conn_hint(conn));
 	mod_delayed_work(tt_wq, &conn->watch, msecs_to_jiffies(TT_LINGER_MS));
 	tt_conn_kick(conn);
 }

@@ -24,10 +24,6 @@
 
 #if NVME_TCP_HAS_TLS
 
-enum {
-	TT_TLS_RECORD	= 22,	/* ContentType handshake; no PDU begins so */
-};
-
 /* --- the handshake -------------------------------------------------------- */
 
 /* Context: process; tlshd's. After the last line the connection may go. */
