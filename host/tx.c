@@ -10,6 +10,7 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "nvme-tcp-tls.h"
 #include "host.h"
 
 /**
@@ -408,8 +409,7 @@ static int nth_sendmsg(struct nth_queue *q, size_t len, enum nth_tx_from from)
 	if (from == NTH_TX_RECEIVER)
 		return tcp_sendmsg_locked(sk, msg, len);
 	if (unlikely(test_bit(NTH_Q_TLS, &q->flags))) {
-		/* What follows is another record: none is to be left open. */
-		msg->msg_flags &= ~MSG_MORE;
+		nvme_tcp_tls_part(msg);
 		ret = sock_sendmsg(q->sock, msg);
 		/* A signal while the TLS layer sends what it had; we try again. */
 		return ret == -EINTR ? -EAGAIN : ret;

@@ -11,6 +11,8 @@
 
 #include <linux/net.h>
 #include <linux/tcp.h>
+#include <linux/uio.h>
+#include <net/tls.h>
 
 #include "compat.h"
 
@@ -66,6 +68,29 @@ static inline int nvme_tcp_tls_read(struct socket *sock, read_descriptor_t *desc
 	return -EOPNOTSUPP;
 }
 #endif
+
+/**
+ * nvme_tcp_tls_part - make a message that ends its last record, and no segment before that
+ * @msg: all that is to be sent, with iterator and flags
+ *
+ * The TLS layer has TCP send each record at once unless the message is one that more
+ * will follow. So whole records are, for TCP to make large segments of them, and what
+ * follows is the rest of up to one record.
+ *
+ * Context: any. The caller sends the part, and goes on until all is sent.
+ */
+static inline void nvme_tcp_tls_part(struct msghdr *msg)
+{
+	const size_t records = round_down(iov_iter_count(&msg->msg_iter) - 1,
+					  TLS_MAX_PAYLOAD_SIZE);
+
+	if (records) {
+		msg->msg_flags |= MSG_MORE;
+		iov_iter_truncate(&msg->msg_iter, records);
+	} else {
+		msg->msg_flags &= ~MSG_MORE;
+	}
+}
 
 /**
  * nvme_tcp_sock_release - release a socket, whether or not it has got a file

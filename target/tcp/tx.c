@@ -345,8 +345,7 @@ static int tt_tx_send(struct tt_conn *conn, struct msghdr *msg, size_t bytes)
 	int ret;
 
 	if (unlikely(test_bit(TT_TLS, &conn->flags))) {
-		/* What follows is another record: this one shall leave. */
-		msg->msg_flags &= ~MSG_MORE;
+		nvme_tcp_tls_part(msg);
 		return sock_sendmsg(conn->sock, msg);
 	}
 	if (bytes <= TT_SEND_QUICK && tt_tx_quick(sk, msg, bytes, &ret))
