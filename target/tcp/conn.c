@@ -105,7 +105,8 @@ void tt_conn_end(struct tt_conn *conn)
 /* What an administrator may want to know of an error besides */
 static const char *tt_conn_hint(const struct tt_conn *conn)
 {
-	if (!conn->stats.rx_pdus[NVME_TCP_ICREQ] && conn->eng.hdr[0] == TT_TLS_RECORD)
+	if (!conn->tp->tls && !conn->stats.rx_pdus[NVME_TCP_ICREQ] &&
+	    conn->eng.hdr[0] == TT_TLS_RECORD)
 		return "; the host wants TLS, and this port has none (addr_tsas)";
 	return "";
 }
