@@ -176,7 +176,7 @@ free:
  * Context: process; takes the socket's lock, may sleep, though not for the peer.
  * Return: 0 when there is no more, or @actor has had enough; or why the session is at
  * its end: -ECONNRESET: as the peer closed it, -ECONNABORTED: by an alert, -EBADMSG: a
- * record was not authentic, -EKEYEXPIRED: the peer wants new keys.
+ * record was not authentic, or what came was none, -EKEYEXPIRED: the peer wants new keys.
  */
 int nvme_tcp_tls_read(struct socket *sock, read_descriptor_t *desc,
 		      sk_read_actor_t actor)
@@ -188,9 +188,12 @@ int nvme_tcp_tls_read(struct socket *sock, read_descriptor_t *desc,
 		lock_sock(sk);
 		ret = READ_ONCE(sock->ops)->read_sock(sk, desc, actor);
 		release_sock(sk);
-		/* What comes next is no data. */
-		if (ret == -EINVAL)
+		/* What comes next is no data; or no record, of which nobody is told twice. */
+		if (ret == -EINVAL) {
 			ret = nvme_tcp_tls_control(sock) ?: 1;
+			if (ret == -EAGAIN)
+				ret = -EBADMSG;
+		}
 	} while (ret > 0 && desc->count);
 
 	/* TCP's word for a reset after the peer's end was closed */
