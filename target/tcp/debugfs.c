@@ -46,6 +46,7 @@ static int connections_show(struct seq_file *m, void *unused)
 {
 	struct tt_conn *conn;
 	unsigned int i;
+	bool hello;
 
 	seq_puts(m, "port qid peer cpu phase tls slots inflight mem");
 	for (i = 0; i < ARRAY_SIZE(tt_columns); i++)
@@ -54,13 +55,15 @@ static int connections_show(struct seq_file *m, void *unused)
 
 	mutex_lock(&tt_conns_lock);
 	list_for_each_entry(conn, &tt_conns, entry) {
+		hello = test_bit(TT_HELLO, &conn->flags);
+		/* One of those in flight is the connection itself, or there is a handshake */
 		seq_printf(m, "%u %u %pISpc %d %s %d %u %d %ld", conn->tp->port->portid,
 			   conn->q.qid, &conn->peer, READ_ONCE(conn->cpu),
 			   test_bit(TT_CLOSING, &conn->flags) ? "closing" :
-			   test_bit(TT_HELLO, &conn->flags) ? "hello" :
+			   hello ? "hello" :
 			   nvme_tcp_phase_name(READ_ONCE(conn->eng.phase)),
 			   test_bit(TT_TLS, &conn->flags), conn->nslots,
-			   atomic_read(&conn->inflight) - 1, atomic_long_read(&conn->mem));
+			   hello ? 0 : atomic_read(&conn->inflight) - 1, atomic_long_read(&conn->mem));
 		for (i = 0; i < ARRAY_SIZE(tt_columns); i++)
 			seq_printf(m, " %llu",
 				   *(u64 *)((char *)&conn->stats + tt_columns[i].at));
