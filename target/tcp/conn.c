@@ -80,7 +80,9 @@ void tt_conn_weigh(struct tt_conn *conn, unsigned int company)
 	conn->weighed_at = now;
 	if (++conn->eager >= TT_STAY_AFTER) {
 		conn->eager = 0;
-		tt_stay(conn);
+		/* With TLS the host has a worker as well: both run in one, one after the other. */
+		if (!test_bit(TT_TLS, &conn->flags))
+			tt_stay(conn);
 	}
 	conn->company += company;
 	if (++conn->weighed < (conn->alone ? TT_ALONE : TT_TRIAL))
