@@ -10,6 +10,15 @@
 
 #include "nvme-tcp-tls.h"
 
+/**
+ * nvme_tcp_sock_release - release a socket, whether or not it has got a file
+ * @sock: socket that is to end: nobody's callbacks are on it
+ *
+ * The daemon may have the file open as well, and lets go when it finds the connection
+ * at its end.
+ *
+ * Context: process; may sleep.
+ */
 void nvme_tcp_sock_release(struct socket *sock)
 {
 	if (sock->file) {
@@ -26,7 +35,6 @@ EXPORT_SYMBOL_GPL(nvme_tcp_sock_release);
 #if NVME_TCP_HAS_TLS
 
 #include <linux/rcupdate.h>
-#include <net/tls.h>
 #include <net/tls_prot.h>
 
 static bool nvme_tcp_tls_used;

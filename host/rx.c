@@ -330,6 +330,20 @@ bool nth_rx_run(struct nth_queue *q, struct io_comp_batch *iob, size_t budget)
 	return nth_rx_over_budget(q);
 }
 
+/* A record costs its share of a pass, however little there is in it. */
+static int nth_rx_tls_actor(read_descriptor_t *desc, struct sk_buff *skb,
+			    unsigned int off, size_t len)
+{
+	struct nth_queue *q = desc->arg.data;
+
+	if (!nth_rx_skb(q, skb, off, len))
+		desc->count = 0;
+	q->rx_budget -= min_t(size_t, q->rx_budget, NVME_TCP_TLS_RECORD);
+	if (!q->rx_budget)
+		desc->count = 0;
+	return len;
+}
+
 /* The same with TLS. The worker, who calls, serves R2Ts next. */
 static bool nth_rx_tls(struct nth_queue *q)
 {
@@ -341,7 +355,7 @@ static bool nth_rx_tls(struct nth_queue *q)
 
 	nth_rx_begin(q, NULL, NTH_RX_BUDGET);
 	WRITE_ONCE(q->tls_reader, current);
-	ret = nvme_tcp_tls_read(q->sock, &desc, nth_rx_actor);
+	ret = nvme_tcp_tls_read(q->sock, &desc, nth_rx_tls_actor);
 	WRITE_ONCE(q->tls_reader, NULL);
 	nth_rx_end(q);
 	if (ret)

@@ -98,13 +98,13 @@ static void nth_write_space(struct sock *sk)
 		set_bit(NTH_Q_SPACE, &q->flags);
 		/* Whoever holds the sender's lock looks at SPACE after it */
 		smp_mb__after_atomic();
-		/* TCP owns the socket when it calls this, so it is ours to use. */
-		if (!nth_tx_pending(q))
-			;
-		else if (unlikely(test_bit(NTH_Q_TLS, &q->flags)))
-			nth_queue_kick(q);
-		else
-			nth_tx_run(q, NTH_TX_RECEIVER);
+		if (nth_tx_pending(q)) {
+			/* TCP owns the socket when it calls this, so it is ours to use. */
+			if (likely(!test_bit(NTH_Q_TLS, &q->flags)))
+				nth_tx_run(q, NTH_TX_RECEIVER);
+			else
+				nth_queue_kick(q);
+		}
 	}
 	read_unlock_bh(&sk->sk_callback_lock);
 }

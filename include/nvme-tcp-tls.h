@@ -19,15 +19,19 @@
 /* A callback of a socket's */
 typedef void (*nvme_tcp_sk_fn)(struct sock *sk);
 
-/* Milliseconds that a handshake may take */
-enum { NVME_TCP_TLS_TIMEOUT_MS = 10000 };
+enum {
+	/* Milliseconds that a handshake may take */
+	NVME_TCP_TLS_TIMEOUT_MS	= 10000,
+	/* Bytes of a receiver's budget that a record takes besides its own */
+	NVME_TCP_TLS_RECORD	= 256,
+};
 
-#ifdef HAVE_TLS_HANDSHAKE
+void nvme_tcp_sock_release(struct socket *sock);
+
+#if NVME_TCP_HAS_TLS
 #include <linux/key.h>
 #include <linux/nvme-keyring.h>
 #include <net/handshake.h>
-
-#define NVME_TCP_HAS_TLS	1
 
 int nvme_tcp_tls_file(struct socket *sock);
 void nvme_tcp_tls_bye(struct socket *sock);
@@ -37,8 +41,6 @@ void nvme_tcp_tls_unhook(struct sock *sk, nvme_tcp_sk_fn old);
 int nvme_tcp_tls_read(struct socket *sock, read_descriptor_t *desc,
 		      sk_read_actor_t actor);
 #else
-#define NVME_TCP_HAS_TLS	0
-
 static inline int nvme_tcp_tls_file(struct socket *sock)
 {
 	return -EOPNOTSUPP;
@@ -91,16 +93,5 @@ static inline void nvme_tcp_tls_part(struct msghdr *msg)
 		msg->msg_flags &= ~MSG_MORE;
 	}
 }
-
-/**
- * nvme_tcp_sock_release - release a socket, whether or not it has got a file
- * @sock: socket that is to end: nobody's callbacks are on it
- *
- * The daemon may have the file open as well, and lets go when it finds the connection
- * at its end.
- *
- * Context: process; may sleep.
- */
-void nvme_tcp_sock_release(struct socket *sock);
 
 #endif

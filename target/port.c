@@ -70,7 +70,7 @@ static const struct tgt_word treqs[] = {
 
 static const struct tgt_word tsass[] = {
 	{ "none",	TGT_SECTYPE_NONE },
-#ifdef HAVE_TLS_HANDSHAKE
+#if NVME_TCP_HAS_TLS
 	{ "tls1.3",	TGT_SECTYPE_TLS13 },
 #endif
 	{ }
@@ -79,7 +79,7 @@ static const struct tgt_word tsass[] = {
 /* Of a port that is not TCP's: no word, which shows as an empty line */
 enum { TSAS_UNKNOWN = 0xff };
 
-#ifdef HAVE_TLS_HANDSHAKE
+#if NVME_TCP_HAS_TLS
 #define TSAS_WANT	"none or tls1.3"
 #else
 #define TSAS_WANT	"none, as this kernel has no TLS handshakes"

@@ -39,6 +39,14 @@ static inline void sk_set_use_task_frag(struct sock *sk, bool use)
 #endif
 }
 
+/* Handshakes by a daemon, and keys for them: a kernel has both, or TLS is not for us. */
+#if defined(HAVE_TLS_HANDSHAKE) && IS_REACHABLE(CONFIG_NVME_KEYRING) && \
+	IS_ENABLED(CONFIG_NET_HANDSHAKE)
+#define NVME_TCP_HAS_TLS	1
+#else
+#define NVME_TCP_HAS_TLS	0
+#endif
+
 /* Workqueues are per CPU unless they say otherwise. */
 #ifndef HAVE_WQ_PERCPU
 #define WQ_PERCPU		0

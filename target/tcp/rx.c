@@ -387,7 +387,7 @@ static int tt_rx_tls_actor(read_descriptor_t *desc, struct sk_buff *skb,
 	struct tt_rx *rx = &conn->rx;
 	size_t at = tt_rx_skb(conn, skb, offset, len);
 
-	rx->budget -= min_t(unsigned int, TT_RX_RECORD, rx->budget);
+	rx->budget -= min_t(unsigned int, NVME_TCP_TLS_RECORD, rx->budget);
 	if (!rx->budget || rx->stalled)
 		desc->count = 0;
 	return at;

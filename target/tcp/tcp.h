@@ -97,7 +97,6 @@ enum tt_limits {
 	TT_RX_BUDGET	= 1 << 20,	/* bytes per round */
 	TT_RX_COPY	= 8 << 10,	/* bytes of one memcpy */
 	TT_TLS_RECORD	= 22,		/* ContentType of a handshake; no PDU begins so */
-	TT_RX_RECORD	= 256,		/* bytes that a TLS record counts for, and its own */
 	TT_LINGER_MS	= 2000,		/* for the peer's FIN after a TermReq */
 	TT_RETRY_MS	= 20,
 	TT_END_WARN_MS	= 30000,	/* how often commands are named that keep a connection */
