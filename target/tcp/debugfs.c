@@ -63,7 +63,8 @@ static int connections_show(struct seq_file *m, void *unused)
 			   hello ? "hello" :
 			   nvme_tcp_phase_name(READ_ONCE(conn->eng.phase)),
 			   test_bit(TT_TLS, &conn->flags), conn->nslots,
-			   hello ? 0 : atomic_read(&conn->inflight) - 1, atomic_long_read(&conn->mem));
+			   hello ? 0 : atomic_read(&conn->inflight) - 1,
+			   atomic_long_read(&conn->mem));
 		for (i = 0; i < ARRAY_SIZE(tt_columns); i++)
 			seq_printf(m, " %llu",
 				   *(u64 *)((char *)&conn->stats + tt_columns[i].at));

@@ -13,10 +13,16 @@
   tlspeers.py serve PORT IDENTITY KEY
 	a target: how it behaves is on standard input, a line for each connection
 	that it accepts; prints "ready", then "accepted" and what came of it
+  tlspeers.py between PORT ADDRESS PORT SEED
+	what lies between a host and its target; a line of standard input says what
+	is done to one record of theirs, and which way it goes (h: to the host, t: to
+	the target), as in "flip h"; "done" is printed when it has been. See HARM.
 
 KEY is in hex. What is TLS here is OpenSSL's: another one than the kernel's peer has.
 """
 import os
+import random
+import select
 import socket
 import ssl
 import struct
@@ -129,11 +135,29 @@ def attacks(identity, key):
         return Tls(s, name, secret).hello()
 
     def wants_icresp(t):
-        got = b""
-        while len(got) < 128:
-            got += t.recv()
-        assert got[0] == peers.ICRESP, got
+        wants(t, peers.ICRESP, 128)
         t.bye()
+
+    def live(then):
+        """What comes when it is connected, and must be noticed at once"""
+        def go(s):
+            t = Tls(s, identity, key).shake()
+            t.send(ic)
+            wants(t, peers.ICRESP, 128)
+            nqn, name = identity.split()[1:3]
+            t.send(peers.connect(0, 0, 31, name, hostnqn=nqn.encode()))
+            assert wants(t, peers.RSP, 24)[22:24] == b"\0\0"
+            then(t)
+            s.settimeout(5)
+            return t.recv
+        return go
+
+    def wants(t, kind, size):
+        got = b""
+        while len(got) < size:
+            got += t.recv()
+        assert got[0] == kind, got
+        return got
 
     def bytewise(t):
         for b in ic:
@@ -217,6 +241,16 @@ def attacks(identity, key):
         ("an alert in clear text", up(lambda t: t.sock.sendall(record(21, b"\2\50")))),
         ("a ClientHello after the handshake", up(lambda t: t.sock.sendall(clear))),
         ("another key, please", key_update),
+        ("live: an end", live(lambda t: t.sock.shutdown(socket.SHUT_WR))),
+        ("live: close_notify", live(lambda t: t.bye())),
+        ("live: clear text", live(lambda t: t.sock.sendall(bytes(range(256))))),
+        ("live: a clear PDU", live(lambda t: t.sock.sendall(ic))),
+        ("live: clear records", live(lambda t: t.sock.sendall(record(23, ic)))),
+        ("live: an empty record", live(lambda t: t.sock.sendall(record(23, b"")))),
+        ("live: too long a record", live(lambda t: t.sock.sendall(b"\x17\3\3\xff\xff"))),
+        ("live: an alert in clear text", live(lambda t: t.sock.sendall(record(21, b"\2\50")))),
+        ("live: a ClientHello", live(lambda t: t.sock.sendall(clear))),
+        ("live: garbage", live(junk)),
     ]
 
 
@@ -346,6 +380,120 @@ def serve(port, identity, key):
     return True
 
 
+# ---- in between ----------------------------------------------------------
+
+def flip(rng, rec, after):
+    at = rng.randrange(5, len(rec))
+    return rec[:at] + bytes([rec[at] ^ 1 << rng.randrange(8)]) + rec[at + 1:]
+
+
+# What a record becomes; @after: what is held of the next one. None: the end. (Its type is not
+# among this: the TLS layer goes by the one that is encrypted.)
+HARM = {
+    "flip": flip,
+    "tag": lambda rng, rec, after: rec[:-1] + bytes([rec[-1] ^ 1]),
+    "alert": lambda rng, rec, after: record(21, b"\2\50"),
+    "version": lambda rng, rec, after: rec[:1] + b"\2\0" + rec[3:],
+    "longer": lambda rng, rec, after: rec[:3] + struct.pack(">H", len(rec) - 4) + rec[5:],
+    "shorter": lambda rng, rec, after: rec[:3] + struct.pack(">H", len(rec) - 6) + rec[5:],
+    "huge": lambda rng, rec, after: rec[:3] + b"\xff\xff" + rec[5:],
+    "empty": lambda rng, rec, after: rec[:3] + b"\0\0" + rec,
+    "drop": lambda rng, rec, after: b"",
+    "twice": lambda rng, rec, after: rec + rec,
+    "insert": lambda rng, rec, after: record(23, rng.randbytes(64)) + rec,
+    "half": lambda rng, rec, after: None,
+    "end": lambda rng, rec, after: None,
+    "reset": lambda rng, rec, after: None,
+}
+
+
+class Between:
+    """One connection through us"""
+
+    def __init__(self, host, where):
+        self.ends = {"t": host, "h": socket.create_connection(where)}   # who sends, by the way
+        self.held = {"t": b"", "h": b""}
+        for s in self.ends.values():
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def other(self, way):
+        return self.ends["h" if way == "t" else "t"]
+
+    def send(self, way, data, rng, pieces):
+        """Whole, or in pieces of any size"""
+        while data:
+            n = rng.choice((1, 2, 5, 6, 100, 1448, 20000)) if pieces else len(data)
+            self.other(way).sendall(data[:n])
+            data = data[n:]
+
+    def close(self, reset=False):
+        for s in self.ends.values():
+            if reset:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.close()
+
+    def pump(self, way, rng, todo, pieces):
+        """Forwards what has come; False at the end"""
+        data = self.ends[way].recv(65536)
+        if not data:
+            return False
+        held = self.held[way] + data
+        while len(held) >= 5:
+            size = 5 + struct.unpack(">H", held[3:5])[0]
+            if len(held) < size:
+                break
+            rec, held = held[:size], held[size:]
+            if todo and todo[0][1] == way and rec[0] == 23:
+                how = todo.pop(0)[0]
+                rec = HARM[how](rng, rec, held)
+                print("done", flush=True)
+                if rec is None:
+                    if how == "half":
+                        self.other(way).sendall(held[:20] or b"\x17\3\3")
+                    if how == "reset":
+                        self.close(reset=True)
+                    return False
+            self.send(way, rec, rng, pieces)
+        self.held[way] = held
+        return True
+
+
+def between(port, addr, to, seed):
+    rng, todo, pieces, conns = random.Random(seed), [], False, []
+    server = socket.create_server(("127.0.0.1", port))
+    print("ready", flush=True)
+    while True:
+        ways = {c.ends[w]: (c, w) for c in conns for w in "th"}
+        for s in select.select([server, sys.stdin.fileno(), *ways], [], [])[0]:
+            if s is server:
+                host = server.accept()[0]
+                try:
+                    conns.append(Between(host, (addr, to)))
+                except OSError:
+                    host.close()
+            elif s not in ways:
+                line = os.read(0, 4096).decode()
+                if not line:
+                    return True
+                for words in (w.split() for w in line.splitlines()):
+                    if words[0] == "pieces":
+                        pieces = words[1] == "1"
+                        print("done", flush=True)
+                    else:
+                        todo.append(words)
+            else:
+                conn, way = ways[s]
+                if conn not in conns:
+                    continue
+                try:
+                    more = conn.pump(way, rng, todo, pieces)
+                except OSError:
+                    more = False
+                if not more:
+                    conns.remove(conn)
+                    conn.close()
+
+
 def main():
     what, *args = sys.argv[1:]
     if what == "against":
@@ -354,6 +502,8 @@ def main():
         return hello(args[0], int(args[1]))
     if what == "crowd":
         return crowd(args[0], int(args[1]), int(args[2]))
+    if what == "between":
+        return between(int(args[0]), args[1], int(args[2]), args[3])
     if what == "serve":
         return serve(int(args[0]), args[1], bytes.fromhex(args[2]))
     raise SystemExit(__doc__)
