@@ -300,11 +300,11 @@ def crowd(addr, port, n):
     clear = Tls(None, "NVMe0R01 a b", bytes(32)).hello()
     keep = []
     for i in range(n):
-        s = socket.create_connection((addr, port), timeout=10)
-        keep.append(s)
         try:
+            s = socket.create_connection((addr, port), timeout=10)
+            keep.append(s)
             s.sendall(clear[:i % 3 * 100])
-        except OSError:
+        except ConnectionError:
             pass                # not let in
     print("ready", flush=True)
     sys.stdin.read()
