@@ -48,7 +48,9 @@ k_belongs_to_its_kernel()
 	done
 	has "$(modinfo -F depends "$dir/host/nvme-tcp.ko")" nvme-tcp-pdu
 	has "$(modinfo -F depends "$dir/host/nvme-tcp.ko")" nvme-fabrics
-	has "$(modinfo -F depends "$dir/target/nvmet-tcp.ko")" nvmet,nvme-tcp-pdu\|nvme-tcp-pdu,nvmet
+	for m in nvmet nvme-tcp-pdu; do
+		has "$(modinfo -F depends "$dir/target/nvmet-tcp.ko")" "(^|,)$m(,|$)"
+	done
 	symvers=$(kernel_build "$2" "$3")/Module.symvers
 	modprobe --dump-modversions "$dir/host/nvme-tcp.ko" >"$work/$1/versions"
 	has "$(cat "$work/$1/versions")" nvme_init_ctrl
