@@ -24,7 +24,12 @@ tlshd_start() {
 
 	tls_kernel
 	# A handshake has ten seconds: nothing is to be loaded in it, and no name asked for
-	modprobe -qa aesni_intel gcm ccm chacha20poly1305 || :
+	modprobe -qa aesni_intel ghash_clmulni_intel gcm ccm chacha20poly1305 || :
+	python3 - 2> /dev/null << 'END' || :
+import socket
+for name in "gcm(aes)", "ccm(aes)", "rfc7539(chacha20,poly1305)":
+    socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET).bind(("aead", name))
+END
 	echo 'hosts: files' > /etc/nsswitch.conf
 	printf '[debug]\nloglevel=1\n[authenticate]\nkeyrings=.nvme\n' > $TLSHD.conf
 	setsid tlshd -s -c $TLSHD.conf >> $TLSHD.log 2>&1 < /dev/null &
