@@ -411,8 +411,8 @@ static int nth_sendmsg(struct nth_queue *q, size_t len, enum nth_tx_from from)
 	if (unlikely(test_bit(NTH_Q_TLS, &q->flags))) {
 		nvme_tcp_tls_part(msg);
 		ret = sock_sendmsg(q->sock, msg);
-		/* A signal while the TLS layer sends what it had; we try again. */
-		return ret == -EINTR ? -EAGAIN : ret;
+		/* No memory for a record, or a signal while another was sent: for a while only */
+		return ret == -ENOMEM || ret == -EINTR ? -EAGAIN : ret;
 	}
 	if (nth_send_quick(q, sk, len, &ret))
 		return ret;
