@@ -37,6 +37,10 @@ EXPORT_SYMBOL_GPL(nvme_tcp_sock_release);
 #include <linux/rcupdate.h>
 #include <net/tls_prot.h>
 
+enum {
+	NVME_TCP_TLS_CONTROLS = 8,	/* records without data that one read puts up with */
+};
+
 static bool nvme_tcp_tls_used;
 
 /**
@@ -184,11 +188,13 @@ free:
  * Context: process; takes the socket's lock, may sleep, though not for the peer.
  * Return: 0 when there is no more, or @actor has had enough; or why the session is at
  * its end: -ECONNRESET: as the peer closed it, -ECONNABORTED: by an alert, -EBADMSG: a
- * record was not authentic, or what came was none, -EKEYEXPIRED: the peer wants new keys.
+ * record was not authentic, or what came was none, -EKEYEXPIRED: the peer wants new keys,
+ * -EPROTO: records of another kind, or no end of those that are ignored.
  */
 int nvme_tcp_tls_read(struct socket *sock, read_descriptor_t *desc,
 		      sk_read_actor_t actor)
 {
+	unsigned int controls = NVME_TCP_TLS_CONTROLS;
 	struct sock *sk = sock->sk;
 	int ret;
 
@@ -198,7 +204,7 @@ int nvme_tcp_tls_read(struct socket *sock, read_descriptor_t *desc,
 		release_sock(sk);
 		/* What comes next is no data; or no record, of which nobody is told twice. */
 		if (ret == -EINVAL) {
-			ret = nvme_tcp_tls_control(sock) ?: 1;
+			ret = controls-- ? nvme_tcp_tls_control(sock) ?: 1 : -EPROTO;
 			if (ret == -EAGAIN)
 				ret = -EBADMSG;
 		}

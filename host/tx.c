@@ -412,7 +412,12 @@ static int nth_sendmsg(struct nth_queue *q, size_t len, enum nth_tx_from from)
 		nvme_tcp_tls_part(msg);
 		ret = sock_sendmsg(q->sock, msg);
 		/* No memory for a record, or a signal while another was sent: for a while only */
-		return ret == -ENOMEM || ret == -EINTR ? -EAGAIN : ret;
+		if (ret == -ENOMEM || ret == -EINTR) {
+			/* It has not been asked to say when there is room again. */
+			set_bit(SOCK_NOSPACE, &q->sock->flags);
+			ret = -EAGAIN;
+		}
+		return ret;
 	}
 	if (nth_send_quick(q, sk, len, &ret))
 		return ret;
